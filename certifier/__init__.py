@@ -1,0 +1,1 @@
+"""Follows the chain, judges independently, serves people: projection, assessment, evidence, API, pages."""

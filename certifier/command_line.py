@@ -1,0 +1,5 @@
+"""The `ped` commands of `certifier`; `scripts.command_line` joins them with those of the others."""
+
+import typer
+
+commands = typer.Typer()

@@ -1,0 +1,1 @@
+"""Beside the energy management system: takes readings in, meters, signs and relays them to the chain."""

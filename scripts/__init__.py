@@ -1,0 +1,1 @@
+"""Executables and the composition root, the only place that may import all applications."""
