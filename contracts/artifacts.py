@@ -32,6 +32,8 @@ class Artifact:
     """(start, length) of the bytes of `deployed_bytecode` that the constructor fills in."""
     compiler: str
     source_hash: str
+    storage_layout: dict[str, Any]
+    """Where the state variables lie: "variables" (label, slot, offset, type) and the "types" by name."""
 
     def matches(self, code: bytes) -> bool:
         """Whether `code`, found on a chain, is this contract, apart from what its constructor fills in."""
@@ -69,6 +71,7 @@ def artifact(name: str) -> Artifact:
         immutable_references=[(start, length) for start, length in content["immutable_references"]],
         compiler=content["compiler"],
         source_hash=content["source_hash"],
+        storage_layout=content["storage_layout"],
     )
 
 

@@ -29,7 +29,7 @@ def compile_sources(solc: Path | None = None) -> dict[str, dict[str, Any]]:
     sources = {f"src/{path.relative_to(SOURCES).as_posix()}": path for path in source_files()}
     for path in sorted((libraries / "@openzeppelin" / "contracts").rglob("*.sol")):
         sources[path.relative_to(libraries).as_posix()] = path
-    wanted = ["abi", "devdoc", "userdoc", "evm.bytecode.object", "evm.deployedBytecode"]
+    wanted = ["abi", "devdoc", "userdoc", "storageLayout", "evm.bytecode.object", "evm.deployedBytecode"]
     needed = _reachable(sources)
     request = {
         "language": "Solidity",
@@ -72,8 +72,36 @@ def compile_sources(solc: Path | None = None) -> dict[str, dict[str, Any]]:
                 "bytecode": "0x" + output["evm"]["bytecode"]["object"],
                 "deployed_bytecode": "0x" + code["object"],
                 "immutable_references": sorted([place["start"], place["length"]] for place in immutable),
+                "storage_layout": _storage_layout(output["storageLayout"]),
             }
     return files
+
+
+def _storage_layout(layout: dict[str, Any]) -> dict[str, Any]:
+    """The compiler's storage layout without what changes from run to run (syntax tree numbers)."""
+    import re
+
+    def stable(type_name: str) -> str:
+        return re.sub(r"\)\d+", ")", type_name)
+
+    def variable(entry: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "label": entry["label"],
+            "slot": int(entry["slot"]),
+            "offset": int(entry["offset"]),
+            "type": stable(entry["type"]),
+        }
+
+    types: dict[str, dict[str, Any]] = {}
+    for name, kind in sorted((layout["types"] or {}).items()):
+        content: dict[str, Any] = {"encoding": kind["encoding"], "bytes": int(kind["numberOfBytes"])}
+        for key in ("key", "value", "base"):
+            if key in kind:
+                content[key] = stable(kind[key])
+        if "members" in kind:
+            content["members"] = [variable(member) for member in kind["members"]]
+        types[stable(name)] = content
+    return {"variables": [variable(entry) for entry in layout["storage"]], "types": types}
 
 
 def _reachable(sources: dict[str, Path]) -> list[str]:
