@@ -1,8 +1,8 @@
 """Identifiers: short ASCII words, on chain `bytes32`, left-aligned and zero padded.
 
-A slug `[a-z0-9-]{1,32}` names an organisation, district, gateway, zone, scheme or vintage. A serial also allows
-`A-Z`, `.` and `_`. Narrow on purpose: the same word is an MQTT user, a common name of a certificate and a part
-of a topic (domain.md §9).
+A slug `[a-z0-9-]{1,32}` names an organisation, district, gateway, zone, scheme or vintage. A serial also
+allows `A-Z`, `.` and `_`. Narrow on purpose: the same word is an MQTT user, a common name of a certificate
+and a part of a topic (domain.md §9).
 """
 
 import re
@@ -41,7 +41,7 @@ def serial_to_bytes32(text: str) -> bytes:
     """The 32 bytes of a meter's serial. Raises IdentifierInvalid."""
     if not is_serial(text):
         raise IdentifierInvalid(
-            f"serial {text!r} is invalid: use 1 to 32 of the characters A-Z, a-z, 0-9, point, underscore, hyphen"
+            f"serial {text!r} is invalid: use 1 to 32 of A-Z, a-z, 0-9, point, underscore, hyphen"
         )
     return text.encode("ascii").ljust(32, b"\0")
 
