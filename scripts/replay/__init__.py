@@ -1,0 +1,1 @@
+"""Replays measured series through the whole platform: real broker, gateways, chain and certifier."""
