@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Verdict } from "../types/Verdict.sol";
+import { Assessment, Verdict } from "../types/Verdict.sol";
 
 /// @notice What a run of days adds up to. Primary energy in mWh_PE (Wh times 1/1000), greenhouse gases in mg CO2e, net (emitted minus
 /// avoided); exact integers.
@@ -53,8 +53,8 @@ interface IAssessments {
         returns (bytes32 id);
 
     /// @notice Finalises up to `maxDays` further days: those final in the Ledger whose factors are resolved.
-    /// @return days how many it did (none is no error).
-    function finalise(bytes32 id, uint256 maxDays) external returns (uint256 days_);
+    /// @return finalisedDays how many it did (none is no error).
+    function finalise(bytes32 id, uint256 maxDays) external returns (uint256 finalisedDays);
 
     /// @notice Looks at up to `max` further entries of the Ledger's adjustment list and books the differences of finalised days.
     /// @return entries how many it looked at.
@@ -67,10 +67,7 @@ interface IAssessments {
     function latestVerdict(bytes32 id) external view returns (Verdict memory);
 
     /// @notice What the assessment is of, the first day, and the first day not yet finalised.
-    function assessment(bytes32 id)
-        external
-        view
-        returns (bytes32 districtId, bytes32 schemeId, bytes32 vintageId, uint32 startDay, uint32 frontier);
+    function assessment(bytes32 id) external view returns (Assessment memory);
 
     /// @notice Cumulative sums of the days before `day` as finalised, and of the differences booked for them since.
     function cumulative(bytes32 id, uint32 day) external view returns (Totals memory finalised, Totals memory adjusted);
