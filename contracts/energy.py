@@ -209,8 +209,6 @@ class VehicleDay:
     discharge_wh: int = 0
     weighted_charge: int = 0
     """Sum of charge (Wh) times efficiency (1/1000)."""
-    short: int = 0
-    """Records of vehicles that were estimated, partial or missing."""
 
     @property
     def excess_wh(self) -> int:
@@ -390,8 +388,7 @@ def assess_day(
         assess_hour(sums, boundary, tolerance, primary[place], ghg[place]) for place, sums in enumerate(hours)
     )
     excess_wh = vehicles.excess_wh
-    tainted = any(sums.tainted for sums in hours)
-    certain = not vehicles.short and not tainted
+    certain = not any(sums.tainted or sums.short_foreign_cap_wh for sums in hours)
     energy_most, energy_least = _vehicle_factors(primary)
     emission_most, _ = _vehicle_factors(ghg)
     totals = DayTotals(

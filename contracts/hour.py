@@ -1,7 +1,7 @@
 """Hours and days as numbers, and times as people write them (domain.md §1, §4).
 
-`hour = unix_time // 3600`, `day = unix_time // 86400`; all times are UTC. Local time is for display only and has
-no place here.
+`hour = unix_time // 3600`, `day = unix_time // 86400`; all times are UTC. Local time is for display only and
+has no place here.
 """
 
 from datetime import UTC, date, datetime, timedelta
@@ -106,12 +106,10 @@ def format_day(day: int) -> str:
 def window_start(window_end: int) -> int:
     """First day of the rolling year that ends with the midnight at which day `window_end` begins.
 
-    The same calendar date one year before, 1 March for 29 February, so that the window `[start, end)` has 365 or
-    366 days (domain.md §4).
+    The same calendar date one year before, 1 March for 29 February, so that the window `[start, end)` has
+    365 or 366 days (domain.md §4).
     """
     end = _EPOCH + timedelta(days=window_end)
-    if (end.month, end.day) == (2, 29):
-        start = date(end.year - 1, 3, 1)
-    else:
-        start = end.replace(year=end.year - 1)
+    leap_day = (end.month, end.day) == (2, 29)
+    start = date(end.year - 1, 3, 1) if leap_day else end.replace(year=end.year - 1)
     return (start - _EPOCH).days

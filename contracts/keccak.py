@@ -1,4 +1,4 @@
-"""Keccak-256, the hash of the chain, straight from its C implementation (ten times faster than by way of eth-hash)."""
+"""Keccak-256, the hash of the chain, straight from its C implementation (much faster than eth-hash)."""
 
 import sha3
 

@@ -1,6 +1,7 @@
 """Metering points: role and carrier in one byte, nameplate and cap (domain.md §2).
 
-A record of a point holds two energies seen from the district's busbar: `supply_wh` into it, `draw_wh` out of it.
+A record of a point holds two energies seen from the district's busbar: `supply_wh` into it and
+`draw_wh` out of it.
 """
 
 from dataclasses import dataclass
@@ -87,8 +88,8 @@ class PointDeclaration:
             )
         if self.nameplate_w < 1 or cap_wh(self.nameplate_w) > MAX_CAP_WH:
             raise PointInvalid(
-                f"point {self.serial}: nameplate {self.nameplate_w} W is out of range; it must be at least 1 W "
-                f"and its hourly cap (1.1 h times it) at most {MAX_CAP_WH} Wh"
+                f"point {self.serial}: nameplate {self.nameplate_w} W is out of range; it must be at least "
+                f"1 W and its hourly cap (1.1 h times it) at most {MAX_CAP_WH} Wh"
             )
         if not 0 <= self.efficiency_permille <= 1000:
             raise PointInvalid(
@@ -96,8 +97,8 @@ class PointDeclaration:
             )
         if not 0 <= self.register_digits <= 18:
             raise PointInvalid(
-                f"point {self.serial}: {self.register_digits} register digits are out of range; give 1 to 18, "
-                "or 0 for a register of 2^32 counts"
+                f"point {self.serial}: {self.register_digits} register digits are out of range; give 1 to "
+                "18, or 0 for a register of 2^32 counts"
             )
 
     @property

@@ -121,8 +121,8 @@ class History:
     def append(self, day: int, totals: DayTotals, finalised_at: int = 0) -> None:
         """Add the next final day. Raises HistoryInvalid unless it follows the last one in day and time."""
         if day != self.frontier():
-            raise HistoryInvalid(f"day {format_day(day)} does not follow; {format_day(self.frontier())} is
-            next")
+            expected = format_day(self.frontier())
+            raise HistoryInvalid(f"day {format_day(day)} does not follow; {expected} is next")
         if self._finalised_at and finalised_at < self._finalised_at[-1]:
             raise HistoryInvalid(f"day {format_day(day)} was finalised before the day that precedes it")
         self._days.append(totals)
@@ -130,14 +130,12 @@ class History:
         self._cumulative.append(_add(self._cumulative[-1], _sums(totals)))
 
     def revise(self, day: int, totals: DayTotals, booked_at: int) -> None:
-        """Replace a final day's totals from `booked_at` on. Raises HistoryInvalid for a day that is not
-        final."""
+        """Replace a final day's totals from `booked_at` on. Raises HistoryInvalid if it is not final."""
         if not self.start_day <= day < self.frontier():
             raise HistoryInvalid(f"day {format_day(day)} is not final here, so it cannot be adjusted")
         revisions = self._revisions.setdefault(day, [])
         if revisions and booked_at < revisions[-1].known_from:
-            raise HistoryInvalid(f"the adjustment of {format_day(day)} was booked before an earlier one of
-            it")
+            raise HistoryInvalid(f"adjustment of {format_day(day)} booked before an earlier one of that day")
         revisions.append(_Revision(booked_at, totals))
 
     def frontier(self, known_at: int | None = None) -> int:
