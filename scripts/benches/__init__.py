@@ -1,0 +1,1 @@
+"""Measurements by which the platform is judged; each beside something measured in the same run."""
