@@ -17,7 +17,8 @@ def day_messages(
 ) -> list[tuple[str, bytes]]:
     """Identifiers and bodies of the messages of one replayed day; missing values are not sent.
 
-    `day_index` 0 is the first day. It also carries each register's value at its beginning, without which nothing can be counted.
+    `day_index` 0 is the first day. It also carries each register's value at its beginning, without which
+    nothing can be counted.
     """
     readings = [
         reading
