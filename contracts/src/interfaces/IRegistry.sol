@@ -89,7 +89,7 @@ interface IRegistry is IAccessControl {
     error CompromiseOutOfRange(uint64 compromisedSince, uint64 earliest, uint64 latest);
     error TooManyGateways(bytes32 districtId, uint256 limit);
     error NothingChanged(bytes32 districtId);
-    error NotInFuture(uint32 fromDay, uint32 earliest);
+    error FromDayOutOfRange(uint32 fromDay, uint32 earliest, uint32 latest);
     error WrongDistrict(bytes32 gatewayId, bytes32 districtId, bytes32 expected);
     error GatewayListedTwice(bytes32 gatewayId);
     error UnknownKind(bytes32 id, uint8 kind);
@@ -192,7 +192,7 @@ interface IRegistry is IAccessControl {
     ///
     /// Limits, so that the ledger's packed sums cannot overflow: 2,000 open points a gateway, 65,535 open and 65,535
     /// members' points a district, every 32-bit lane of an hour (grid; generation and load; storage; each carrier).
-    /// @param fromDay first day of the version: after today and after the day of the latest version
+    /// @param fromDay first day of the version: after today, after the day of the latest version, at most 366 days ahead
     /// @param changes the full lists of the gateways that change; empty lists take a gateway's points away
     function publishBoundary(bytes32 districtId, uint32 fromDay, GatewayBoundary[] calldata changes) external;
 
