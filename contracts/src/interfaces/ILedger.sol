@@ -46,18 +46,18 @@ struct Adjustment {
 /// Assumptions: the Registry bounds the total cap of a district per lane by 2^32 - 1 Wh and its points and members by 65,535,
 /// so that no lane can reach its neighbour; manifests and boundaries of a day never change once the day has begun.
 ///
-/// Hour word (from bit 0): import, export, production, consumption, charge, discharge (u32 each, Wh), measured u16 @192 (open records
-/// with status measured), members u16 @208, extras u16 @224 (batch-hours that wrote the extra word, plus tainted batch-hours),
-/// carriers u16 @240 (batch-hours that wrote carriers).
+/// Hour word (from bit 0): import, export, production, consumption, charge, discharge (u32 each, Wh), measured u16 at 192 (open records
+/// with status measured), members u16 at 208, extras u16 at 224 (batch-hours that wrote the extra word, plus tainted batch-hours),
+/// carriers u16 at 240 (batch-hours that wrote carriers).
 ///
-/// Extra word: estimated u16 @0 (grid and carrier records estimated), tainted u16 @16 (batch-hours under a compromised key),
-/// shortGridCap u40 @32, shortCarrierCap u40 @72, shortForeignCap u40 @112 (caps in Wh of the points partial or missing; vehicles and
-/// unlinked fuel generators also when estimated), foreignWh u32 @152 (supply of unlinked fuel generators, measured or partial).
+/// Extra word: estimated u16 at 0 (grid and carrier records estimated), tainted u16 at 16 (batch-hours under a compromised key),
+/// shortGridCap u40 at 32, shortCarrierCap u40 at 72, shortForeignCap u40 at 112 (caps in Wh of the points partial or missing; vehicles and
+/// unlinked fuel generators also when estimated), foreignWh u32 at 152 (supply of unlinked fuel generators, measured or partial).
 ///
-/// Carrier words, two per hour: carrier c (zero based) has bought u32 @64*(c%4) and delivered u32 @64*(c%4)+32 of word c/4.
-/// Vehicle word, one per day: discharge_wh u64 @0, charge_wh * efficiency_permille u96 @64 (records measured or partial).
+/// Carrier words, two per hour: carrier c (zero based) has bought u32 at bit 64*(c%4) and delivered u32 at bit 64*(c%4)+32 of word c/4.
+/// Vehicle word, one per day: discharge_wh u64 at 0, charge_wh * efficiency_permille u96 at 64 (records measured or partial).
 /// Stream word, per gateway, stream and day: byte h (bits 8h..8h+7) = sequence of the batch that holds hour h, 0 none;
-/// lastSequence u8 @192; lastAcceptedAt u32 @200 (unix time of the last batch signed by the gateway); tainted hours 24 bits @232.
+/// lastSequence u8 at 192; lastAcceptedAt u32 at 200 (unix time of the last batch signed by the gateway); tainted hours 24 bits at 232.
 interface ILedger {
     /// @notice An open batch was accepted. Payload and signature are here, so that logs alone rebuild everything.
     event OpenBatchRecorded(
@@ -145,6 +145,7 @@ interface ILedger {
     error LoadSupply(uint256 pointIndex, uint256 supplyWh);
     /// @notice The kinds of a private section are not those registered for the group.
     error KindsMismatch(uint8 kind, uint8 expected);
+    error KindCountMismatch(uint256 kinds, uint256 expected);
     error TooFewMembers(uint8 kind, uint16 members, uint8 minimum);
     error TooManyMembers(uint8 kind, uint16 members, uint16 registered);
     error SumAboveCap(uint8 kind, uint256 energyWh, uint256 capWh);

@@ -32,7 +32,7 @@ library HourBalance {
         uint256 lastCarriers;
     }
 
-    /// @notice Factors of one hour. `carriers`: carrier c (zero based) has bought u16 @32*c and export u16 @32*c+16.
+    /// @notice Factors of one hour. `carriers`: carrier c (zero based) has bought u16 at bit 32*c and export u16 at bit 32*c+16.
     /// Where none were published, `lacking` is set and the three factors are the least favourable ones (max, max, min).
     struct Factors {
         int256 average;
@@ -117,7 +117,8 @@ library HourBalance {
             balance = plain(f, day.loadMetered, k) - cost - foreignCost;
 
             if (d.tainted > 0) {
-                lower = -(day.gridCapWh + day.carrierCapWh + day.foreignCapWh) * k.max;
+                // Twice the foreign cap: a forged vehicle charge can also have hidden another hour's discharge.
+                lower = -(day.gridCapWh + day.carrierCapWh + 2 * day.foreignCapWh) * k.max;
                 upper = (day.gridCapWh + day.carrierCapWh) * k.max;
                 return (balance, lower, upper);
             }
@@ -125,14 +126,16 @@ library HourBalance {
             if (shortWh > 0 || d.estimated > 0 || k.lacking) {
                 (int256 costMost, int256 costLeast) = _carrierCostRange(d, k.carriers);
                 lower = f.grossExportWh * k.min - (f.grossImportWh + shortWh + d.foreignWh) * k.max - costMost;
-                upper = (f.grossExportWh + shortWh) * k.max - (f.grossImportWh + d.foreignWh) * k.min - costLeast;
+                upper = (f.grossExportWh + shortWh) * k.max - f.grossImportWh * k.min - costLeast;
+                if (d.shortForeignWh == 0) upper -= d.foreignWh * k.min;
             } else if (!complete) {
                 int256 high = k.average > k.marginalImport ? k.average : k.marginalImport;
                 int256 low = k.average < k.marginalImport ? k.average : k.marginalImport;
                 int256 unexplained = f.imbalanceWh * (high > k.marginalExport ? high : k.marginalExport);
-                int256 known = f.exportWh * k.marginalExport - cost - foreignCost;
-                lower = known - f.importWh * high - unexplained;
+                int256 known = f.exportWh * k.marginalExport - cost;
+                lower = known - f.importWh * high - unexplained - foreignCost;
                 upper = known - f.importWh * low + unexplained;
+                if (d.shortForeignWh == 0) upper -= foreignCost;
             } else {
                 lower = balance;
                 upper = balance;
