@@ -210,7 +210,7 @@ def day_flows(series: Sequence[FlowSeries]) -> Plot:
             path.append(f"M{hour * 10 + 1} {near}h8V{far}h-8z")
         bars.append(Markup('<path class="{}" d="{}"/>').format(flow.style, "".join(path)))
     return Plot(
-        _svg(hours * 10, [*bars, *_grid(marks, hours * 10)], "Flows of the day"),
+        _svg(hours * 10, [*_grid(marks, hours * 10), *bars, _zero(marks, hours * 10)], "Flows of the day"),
         _hour_labels(hours),
         _mark_labels(marks),
         Markup("{}Wh").format(prefix),
@@ -254,7 +254,7 @@ def day_balance(
             shapes.append(Markup('<path class="whisker" d="M{} {}V{}"/>').format(hour * 10 + 5, *ends))
     missing = sum(1 for value in balance_mwh_pe if value is None)
     return Plot(
-        _svg(hours * 10, [*shapes, *_grid(marks, hours * 10)], "Balance per hour"),
+        _svg(hours * 10, [*_grid(marks, hours * 10), *shapes, _zero(marks, hours * 10)], "Balance per hour"),
         _hour_labels(hours),
         _mark_labels(marks),
         Markup("{}Wh<sub>PE</sub>").format(prefix),
@@ -327,6 +327,10 @@ def _grid(marks: Sequence[float], width: int) -> list[Markup]:
         Markup('<path class="{}" d="M0 {}H{}"/>').format("zero" if mark == 0 else "grid", place(mark), width)
         for mark in marks
     ]
+
+
+def _zero(marks: Sequence[float], width: int) -> Markup:
+    return Markup('<path class="zero" d="M0 {}H{}"/>').format(_vertical(marks)(0), width)
 
 
 def _mark_labels(marks: Sequence[float]) -> list[Label]:

@@ -47,19 +47,19 @@ def energy(energy_wh: int | None) -> str:
     return f"{number(value, decimals)}{NARROW_SPACE}{prefix}Wh"
 
 
-def primary_energy(balance_mwh_pe: int | None) -> Markup:
-    """A balance of primary energy, thousandths of a Wh, with sign and prefix: `+160.5 MWh PE`."""
+def primary_energy(balance_mwh_pe: int | None, signed: bool = True) -> Markup:
+    """A balance of primary energy, thousandths of a Wh, with sign and prefix: `+161 MWh PE`."""
     if balance_mwh_pe is None:
         return Markup(UNKNOWN)
     energy_wh = balance_mwh_pe / 1000
     size, prefix = scale(energy_wh)
     value = energy_wh / size
     return Markup('<span class="quantity">{}{}{}Wh<sub>PE</sub></span>').format(
-        number(value, significant(value), signed=True), NARROW_SPACE, prefix
+        number(value, significant(value), signed), NARROW_SPACE, prefix
     )
 
 
-def emissions(ghg_mg: int | None) -> Markup:
+def emissions(ghg_mg: int | None, signed: bool = True) -> Markup:
     """Net greenhouse gas, mg CO2e, as kg or t: negative is avoided."""
     if ghg_mg is None:
         return Markup(UNKNOWN)
@@ -67,7 +67,7 @@ def emissions(ghg_mg: int | None) -> Markup:
     tonnes = abs(kilograms) >= 10_000
     value = kilograms / 1000 if tonnes else kilograms
     return Markup('<span class="quantity">{}{}{} CO<sub>2</sub>e</span>').format(
-        number(value, significant(value), signed=True), NARROW_SPACE, "t" if tonnes else "kg"
+        number(value, significant(value), signed), NARROW_SPACE, "t" if tonnes else "kg"
     )
 
 
