@@ -30,6 +30,8 @@ class Artifact:
     deployed_bytecode: bytes
     immutable_references: list[tuple[int, int]]
     """(start, length) of the bytes of `deployed_bytecode` that the constructor fills in."""
+    immutables: dict[str, list[int]]
+    """Where each of those variables stands, 32 bytes each time, by its Solidity name."""
     compiler: str
     source_hash: str
     storage_layout: dict[str, Any]
@@ -43,6 +45,11 @@ class Artifact:
         for start, length in self.immutable_references:
             masked[start : start + length] = bytes(length)
         return bytes(masked) == self.deployed_bytecode
+
+    def immutable(self, code: bytes, name: str) -> int:
+        """Value of the immutable variable `name` in `code`, which must match. Raises KeyError."""
+        start = self.immutables[name][0]
+        return int.from_bytes(code[start : start + 32], "big")
 
 
 class ArtifactMissing(LookupError):
@@ -69,6 +76,7 @@ def artifact(name: str) -> Artifact:
         bytecode=bytes.fromhex(content["bytecode"][2:]),
         deployed_bytecode=bytes.fromhex(content["deployed_bytecode"][2:]),
         immutable_references=[(start, length) for start, length in content["immutable_references"]],
+        immutables=content["immutables"],
         compiler=content["compiler"],
         source_hash=content["source_hash"],
         storage_layout=content["storage_layout"],

@@ -49,6 +49,12 @@ def compile_sources(solc: Path | None = None) -> dict[str, dict[str, Any]]:
         raise CompilationFailed("\n".join(warnings))
     compiler = json.loads((FOLDER / "package.json").read_text("utf-8"))["devDependencies"]["solc"]
     files: dict[str, dict[str, Any]] = {"errors": {"errors": _errors(answer)}}
+    names = {
+        str(node["id"]): node["name"]
+        for content in answer["sources"].values()
+        for node in _walk(content["ast"])
+        if node.get("nodeType") == "VariableDeclaration" and node.get("mutability") == "immutable"
+    }
     for source, contracts in answer["contracts"].items():
         if not source.startswith("src/"):
             continue
@@ -74,6 +80,12 @@ def compile_sources(solc: Path | None = None) -> dict[str, dict[str, Any]]:
                 "bytecode": "0x" + output["evm"]["bytecode"]["object"],
                 "deployed_bytecode": "0x" + code["object"],
                 "immutable_references": sorted([place["start"], place["length"]] for place in immutable),
+                "immutables": {
+                    names[key]: [place["start"] for place in places]
+                    for key, places in sorted(
+                        code["immutableReferences"].items(), key=lambda item: names[item[0]]
+                    )
+                },
                 "storage_layout": _storage_layout(output["storageLayout"]),
             }
     return files
