@@ -1,82 +1,23 @@
-"""Hourly primary-energy and GHG factors from a zone's generation mix (domain.md §3).
+"""Hourly primary-energy and GHG factors of a zone from the CSV series of its generation mix (domain.md §3).
 
-`average(h) = sum_k PEF_k G_k(h) / sum_k G_k(h)`; `marginal(h)` is the factor of the most expensive
-technology running, by merit order. Exact rationals, rounded half up once (twice when the source publishes its
-factors with a fixed number of decimals).
+The rule itself is `contracts.factor.factors_of_mix`; here is what a publisher adds who prints averages with a
+fixed number of decimals: they are rounded to those first, and to the integers on chain second.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
-from contracts.hour import DAY_S, HOUR_S
-from scripts.replay.config import MixTable, TechnologyTable
+from contracts.factor import FactorHour, FactorInvalid, Technology, factors_of_mix, round_half_up
+from contracts.hour import DAY_S, HOUR_S, HOURS_PER_DAY, format_time_utc
+from scripts.replay.config import MixTable
 from scripts.replay.series import Series, SeriesError
-
-
-@dataclass(frozen=True)
-class MixHour:
-    """Factors of one hour: PEF in 1/1000 kWh primary energy per kWh, GHG in g CO2e per kWh."""
-
-    average_total: int
-    marginal_total: int
-    average_non_renewable: int
-    marginal_non_renewable: int
-    average_ghg: int
-    marginal_ghg: int
-
-
-def _half_up(value: Fraction) -> int:
-    return (2 * value.numerator + value.denominator) // (2 * value.denominator)
-
-
-def permille(factor: Decimal) -> int:
-    """A factor as an integer in 1/1000, rounded half up."""
-    return _half_up(Fraction(factor) * 1000)
-
-
-def grams(factor: Decimal) -> int:
-    """A GHG factor as whole g CO2e per kWh, rounded half up."""
-    return _half_up(Fraction(factor))
-
-
-def mix_factors(
-    mix: Sequence[tuple[TechnologyTable, Decimal]], published_decimals: int | None = None
-) -> MixHour:
-    """Factors of one hour from each technology's generation, in merit order (cheapest first).
-
-    Raises ValueError when nothing was generated: such an hour has no factor and must stay pending.
-    """
-    running = [(technology, Fraction(power)) for technology, power in mix if power > 0]
-    total = sum((power for _, power in running), Fraction(0))
-    if not total:
-        raise ValueError("no generation at all, so the hour has no factor")
-
-    def average(factor: Callable[[TechnologyTable], Decimal], scale: int) -> int:
-        value = (
-            sum((Fraction(factor(technology)) * power for technology, power in running), Fraction(0)) / total
-        )
-        if published_decimals is not None:
-            value = Fraction(_half_up(value * 10**published_decimals), 10**published_decimals)
-        return _half_up(value * scale)
-
-    dearest = running[-1][0]
-    return MixHour(
-        average_total=average(lambda technology: technology.pef, 1000),
-        marginal_total=permille(dearest.pef),
-        average_non_renewable=average(lambda technology: technology.non_renewable_pef, 1000),
-        marginal_non_renewable=permille(dearest.non_renewable_pef),
-        average_ghg=average(lambda technology: technology.ghg_g_per_kwh, 1),
-        marginal_ghg=grams(dearest.ghg_g_per_kwh),
-    )
 
 
 def read_mix(
     folder: Path, table: MixTable, interval_s: int, start_s: int, days: int
-) -> list[list[MixHour] | None]:
+) -> list[list[FactorHour] | None]:
     """The factors of every day, None for a day with a missing value (it is not published and stays pending).
 
     Intervals shorter than an hour are averaged over it. Raises SeriesError.
@@ -84,25 +25,54 @@ def read_mix(
     series = Series(folder / table.csv, interval_s)
     end_s = start_s + days * DAY_S
     columns = [series.numbers(technology.column, start_s, end_s, True) for technology in table.technology]
+    technologies = [
+        Technology(entry.column, entry.pef, entry.non_renewable_pef, entry.ghg_g_per_kwh)
+        for entry in table.technology
+    ]
     per_hour = HOUR_S // interval_s
-    result: list[list[MixHour] | None] = []
-    for day in range(days):
-        hours: list[MixHour] = []
-        for hour in range(24 * day, 24 * day + 24):
-            powers: list[Decimal] = []
-            for column in columns:
-                values = [
-                    value for value in column[per_hour * hour : per_hour * (hour + 1)] if value is not None
-                ]
-                if len(values) == per_hour:
-                    powers.append(sum(values, Decimal(0)) / per_hour)
-            if len(powers) < len(columns):
-                break
-            try:
-                pairs = list(zip(table.technology, powers, strict=True))
-                hours.append(mix_factors(pairs, table.published_decimals))
-            except ValueError as error:
-                time_utc = datetime.fromtimestamp(start_s + hour * HOUR_S, UTC).strftime("%Y-%m-%dT%H:%MZ")
-                raise SeriesError(f"{series.path}: {time_utc}: {error}") from None
-        result.append(hours if len(hours) == 24 else None)
-    return result
+    hours: list[FactorHour | None] = []
+    for hour in range(HOURS_PER_DAY * days):
+        mix: list[tuple[Technology, Decimal]] = []
+        for technology, column in zip(technologies, columns, strict=True):
+            present = [
+                value for value in column[per_hour * hour : per_hour * (hour + 1)] if value is not None
+            ]
+            if len(present) == per_hour:
+                mix.append((technology, sum(present, Decimal(0)) / per_hour))
+        try:
+            complete = len(mix) == len(technologies)
+            hours.append(_factors(mix, table.published_decimals) if complete else None)
+        except FactorInvalid as error:
+            time_utc = format_time_utc(start_s + hour * HOUR_S)
+            raise SeriesError(f"{series.path}: {time_utc}: {error}") from None
+    return [_whole(hours[first : first + HOURS_PER_DAY]) for first in range(0, len(hours), HOURS_PER_DAY)]
+
+
+def _whole(hours: Sequence[FactorHour | None]) -> list[FactorHour] | None:
+    known = [hour for hour in hours if hour is not None]
+    return known if len(known) == HOURS_PER_DAY else None
+
+
+def _factors(mix: Sequence[tuple[Technology, Decimal]], published_decimals: int | None) -> FactorHour:
+    exact = factors_of_mix(mix)
+    if published_decimals is None:
+        return exact
+    scale = 10 ** (published_decimals - 3)
+    published = factors_of_mix(
+        [
+            (
+                Technology(
+                    technology.name,
+                    Fraction(technology.total) * scale,
+                    Fraction(technology.non_renewable) * scale,
+                    technology.ghg_g_per_kwh,
+                ),
+                power,
+            )
+            for technology, power in mix
+        ]
+    )
+    return exact._replace(
+        average_total=round_half_up(Fraction(published.average_total, scale)),
+        average_non_renewable=round_half_up(Fraction(published.average_non_renewable, scale)),
+    )

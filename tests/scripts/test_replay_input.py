@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from contracts.factor import FactorHour
 from contracts.point import Kind
 from scripts.replay.config import ConfigError, ReplayConfig, load_config
-from scripts.replay.generation_mix import MixHour, read_mix
+from scripts.replay.generation_mix import read_mix
 from scripts.replay.readings import read_points
 from scripts.replay.series import Column, Series, SeriesError
 
@@ -163,8 +164,8 @@ def test_factors_follow_the_mix_and_the_merit_order(tmp_path: Path) -> None:
     assert config.factors.mix is not None
     days = read_mix(tmp_path, config.factors.mix, 3600, config.start_s, 1)
     assert days[0] is not None
-    assert days[0][0] == MixHour(1000, 1000, 0, 0, 0, 0)
-    assert days[0][1] == MixHour(1250, 2000, 500, 2000, 100, 400)
+    assert days[0][0] == FactorHour(1000, 1000, 0, 0, 0, 0)
+    assert days[0][1] == FactorHour(1250, 2000, 500, 2000, 100, 400)
 
 
 def test_a_day_with_a_missing_mix_value_has_no_factors(tmp_path: Path) -> None:
