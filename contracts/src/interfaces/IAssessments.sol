@@ -35,6 +35,7 @@ interface IAssessments {
 
     /// @notice The account's organisation neither owns nor operates the district, nor is the account a scheme administrator.
     error NotAllowedToOpen(address account, bytes32 districtId);
+    error UnknownDay(bytes32 id, uint32 day);
     error AssessmentExists(bytes32 id);
     error UnknownAssessment(bytes32 id);
     /// @notice The first day lies before the district's first boundary.
@@ -43,8 +44,6 @@ interface IAssessments {
     error FactorsOutsideScheme(bytes32 vintageId, bytes32 schemeId);
     /// @notice The district lets fewer members form a private batch than the scheme demands.
     error MinimumMembersBelowScheme(uint8 minimumMembers, uint8 required);
-    /// @notice The cumulative sums and the tree hold 2^14 days from the first.
-    error DayOutOfRange(uint32 day);
 
     /// @notice Opens the assessment (district, scheme, vintage) from `startDay` on.
     /// @return id keccak256(abi.encode(districtId, schemeId, vintageId)).

@@ -158,13 +158,12 @@ library HourBalance {
 
     /// @notice Energy that a district's vehicles brought in on a day beyond what they had charged, rounded up.
     /// @param word vehicle word (layout: ILedger)
-    function vehicleExcess(uint256 word) internal pure returns (int256 excessWh, int256 dischargeWh) {
+    function vehicleExcess(uint256 word) internal pure returns (int256 excessWh) {
         unchecked {
             uint256 discharge = uint64(word);
             uint256 charged = uint96(word >> 64);
             uint256 needed = discharge * 1000;
             excessWh = needed > charged ? int256((needed - charged + 999) / 1000) : int256(0);
-            dischargeWh = int256(discharge);
         }
     }
 

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import { ILedger } from "../interfaces/ILedger.sol";
 import { Kind } from "../types/Kind.sol";
 import { HourSums, Lane } from "./HourSums.sol";
+import { Word } from "./Word.sol";
 
 /// @title Sums of an open batch's section: one hour of all open points of a gateway
 /// @notice Records (8 bytes, see ILedger.OpenBatch) lie against manifest entries (8 bytes: kind u8, renewable u8, efficiency_permille
@@ -35,8 +36,8 @@ library OpenSection {
             uint256 lanes;
             uint256 measured = points;
             for (uint256 i = 0; i < points; i += 4) {
-                uint256 records = _calldataWord(payload, offset + i * RECORD_BYTES);
-                uint256 entries = _memoryWord(manifest, i * RECORD_BYTES);
+                uint256 records = Word.inCalldata(payload, offset + i * RECORD_BYTES);
+                uint256 entries = Word.inMemory(manifest, i * RECORD_BYTES);
                 if (points - i < 4) {
                     uint256 unused = 64 * (4 - (points - i));
                     records = (records >> unused) << unused;
@@ -154,23 +155,10 @@ library OpenSection {
     function _refuseLoadSupply(bytes calldata payload, uint256 offset, bytes memory manifest) private pure {
         unchecked {
             for (uint256 i = 0; i < manifest.length / RECORD_BYTES; ++i) {
-                uint256 supplyWh = (_calldataWord(payload, offset + i * RECORD_BYTES) >> 224) & ENERGY;
-                bool isLoad = _memoryWord(manifest, i * RECORD_BYTES) >> 248 == Kind.LOAD;
+                uint256 supplyWh = (Word.inCalldata(payload, offset + i * RECORD_BYTES) >> 224) & ENERGY;
+                bool isLoad = Word.inMemory(manifest, i * RECORD_BYTES) >> 248 == Kind.LOAD;
                 if (isLoad && supplyWh != 0) revert ILedger.LoadSupply(i, supplyWh);
             }
-        }
-    }
-
-    /// @dev 32 bytes of `data` from `offset`; beyond its end whatever follows, which the caller cuts off.
-    function _calldataWord(bytes calldata data, uint256 offset) private pure returns (uint256 word) {
-        assembly ("memory-safe") {
-            word := calldataload(add(data.offset, offset))
-        }
-    }
-
-    function _memoryWord(bytes memory data, uint256 offset) private pure returns (uint256 word) {
-        assembly ("memory-safe") {
-            word := mload(add(add(data, 32), offset))
         }
     }
 }

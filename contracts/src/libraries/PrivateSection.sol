@@ -5,6 +5,7 @@ import { ILedger } from "../interfaces/ILedger.sol";
 import { Kind } from "../types/Kind.sol";
 import { HourSums, Lane } from "./HourSums.sol";
 import { OpenSection } from "./OpenSection.sol";
+import { Word } from "./Word.sol";
 
 /// @title Sums of a private batch's section: one hour of a gateway's members
 /// @notice Section: `[hourOfDay u8][root 32][kinds u8]{kind u8, members u16, supply_wh u32, draw_wh u32} x kinds`. Group entries, one
@@ -86,10 +87,7 @@ library PrivateSection {
         pure
         returns (uint256 kind, uint256 members, uint256 capWh)
     {
-        uint256 word;
-        assembly ("memory-safe") {
-            word := mload(add(add(group, 32), mul(index, 8)))
-        }
+        uint256 word = Word.inMemory(group, index * ENTRY_BYTES);
         kind = word >> 248;
         members = (word >> 224) & 0xffff;
         capWh = (word >> 192) & 0xffffffff;

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+/// @title Gregorian calendar on day numbers (unix time / 86400)
+library Calendar {
+    /// @notice First day of the rolling year that ends before `windowEnd`: the same calendar date a year earlier, of 29 February
+    /// 1 March (domain.md §4).
+    /// @dev In years that begin on 1 March the leap day is the last one. So a date and the same date a year before are 366 days
+    /// apart exactly if the March year of the later one bears the number of a leap year: the leap day then ended the year before.
+    function windowStart(uint256 windowEnd) internal pure returns (uint256) {
+        return windowEnd - (isLeap(marchYear(windowEnd)) ? 366 : 365);
+    }
+
+    /// @notice The year whose 1 March is the last one not after the day.
+    /// @dev H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days. Day 0 is 719,468 days after 0000-03-01.
+    function marchYear(uint256 day) internal pure returns (uint256) {
+        uint256 sinceEpoch = day + 719_468;
+        uint256 era = sinceEpoch / 146_097;
+        uint256 dayOfEra = sinceEpoch % 146_097;
+        uint256 yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365;
+        return era * 400 + yearOfEra;
+    }
+
+    function isLeap(uint256 year) internal pure returns (bool) {
+        return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import { Totals } from "../interfaces/IAssessments.sol";
+import { HourBalance } from "./HourBalance.sol";
+import { Lane } from "./HourSums.sol";
+import { Word } from "./Word.sol";
+
+/// @title The rule over the 24 hours of a UTC day (domain.md §2, §4)
+library DayBalance {
+    uint256 private constant FACTOR_BYTES = 12;
+
+    /// @notice What a factor may be at least and at most, by the scheme.
+    struct Range {
+        int256 min;
+        int256 max;
+    }
+
+    /// @notice Everything that a day's totals depend on. Words: see ILedger.
+    struct Day {
+        HourBalance.Day rule;
+        uint256[24] hourWords;
+        /// With the caps of gateways that sent no batch added to the hour's short caps.
+        uint256[24] extras;
+        uint256[48] carriers;
+        uint256 vehicles;
+        bool nonRenewable;
+        Range primary;
+        Range ghg;
+        uint256 primaryCarriers;
+        uint256 ghgCarriers;
+        /// Published hours, or empty: then the same factors in all hours, the static ones or, where lacking, the least favourable.
+        bytes published;
+        HourBalance.Factors samePrimary;
+        HourBalance.Factors sameGhg;
+    }
+
+    /// @return t the day's totals
+    /// @return edgeEstimated a grid or carrier point is estimated in some hour
+    function assess(Day memory day) internal pure returns (Totals memory t, bool edgeEstimated) {
+        unchecked {
+            HourBalance.Factors memory primary = day.samePrimary;
+            HourBalance.Factors memory ghg = day.sameGhg;
+            (primary.min, primary.max, primary.carriers) = (day.primary.min, day.primary.max, day.primaryCarriers);
+            (ghg.min, ghg.max, ghg.carriers) = (day.ghg.min, day.ghg.max, day.ghgCarriers);
+            HourBalance.Detail memory detail;
+            // Least-favourable factors for what vehicles brought in: the largest of the day.
+            (int256 dearest, int256 dirtiest) = (int256(0), int256(0));
+            bool vehiclesKnown = true;
+
+            for (uint256 i = 0; i < 24; ++i) {
+                if (day.published.length != 0) _factors(day.published, i, day.nonRenewable, primary, ghg);
+                if (primary.marginalImport > dearest) dearest = primary.marginalImport;
+                if (ghg.marginalImport > dirtiest) dirtiest = ghg.marginalImport;
+
+                uint256 word = day.hourWords[i];
+                HourBalance.Flows memory f = HourBalance.flows(word, day.rule);
+                bool complete = !f.violated && !primary.lacking && HourBalance.isCovered(word, day.rule);
+                uint256 extra = day.extras[i];
+                if (complete && extra == 0 && word >> Lane.CARRIERS == 0) {
+                    int256 balance = HourBalance.plain(f, day.rule.loadMetered, primary);
+                    int256 avoided = HourBalance.plain(f, day.rule.loadMetered, ghg);
+                    t.balance += balance;
+                    t.lower += balance;
+                    t.upper += balance;
+                    t.ghg -= avoided;
+                    t.ghgUpper -= avoided;
+                    ++t.completeHours;
+                    continue;
+                }
+                _detail(detail, extra, day.carriers[2 * i], day.carriers[2 * i + 1]);
+                if (detail.tainted > 0) complete = false;
+                if (detail.estimated > 0) edgeEstimated = true;
+                if (detail.tainted > 0 || detail.shortForeignWh > 0) vehiclesKnown = false;
+                _addHour(t, f, detail, day.rule, primary, ghg, complete);
+            }
+            if (day.vehicles != 0) {
+                int256 excessWh = HourBalance.vehicleExcess(day.vehicles);
+                t.balance -= excessWh * dearest;
+                t.lower -= excessWh * dearest;
+                if (vehiclesKnown) t.upper -= excessWh * (primary.lacking ? primary.min : dearest);
+                t.ghg += excessWh * dirtiest;
+                t.ghgUpper += excessWh * dirtiest;
+            }
+        }
+    }
+
+    function _addHour(
+        Totals memory t,
+        HourBalance.Flows memory f,
+        HourBalance.Detail memory detail,
+        HourBalance.Day memory rule,
+        HourBalance.Factors memory primary,
+        HourBalance.Factors memory ghg,
+        bool complete
+    ) private pure {
+        unchecked {
+            (int256 balance, int256 lower, int256 upper) = HourBalance.weigh(f, detail, rule, primary, complete);
+            t.balance += balance;
+            t.lower += lower;
+            t.upper += upper;
+            (balance, lower,) = HourBalance.weigh(f, detail, rule, ghg, complete);
+            t.ghg -= balance;
+            t.ghgUpper -= lower;
+            if (complete) ++t.completeHours;
+        }
+    }
+
+    /// @dev 12 bytes per hour: average and marginal, each total; non-renewable; GHG (IFactors.publishDay).
+    function _factors(
+        bytes memory published,
+        uint256 hourOfDay,
+        bool nonRenewable,
+        HourBalance.Factors memory primary,
+        HourBalance.Factors memory ghg
+    ) private pure {
+        uint256 word = Word.inMemory(published, hourOfDay * FACTOR_BYTES);
+        uint256 column = nonRenewable ? word << 32 : word;
+        primary.average = int256(column >> 240);
+        primary.marginalImport = int256((column >> 224) & 0xffff);
+        primary.marginalExport = primary.marginalImport;
+        ghg.average = int256((word >> 176) & 0xffff);
+        ghg.marginalImport = int256((word >> 160) & 0xffff);
+        ghg.marginalExport = ghg.marginalImport;
+    }
+
+    function _detail(HourBalance.Detail memory d, uint256 extra, uint256 firstCarriers, uint256 lastCarriers)
+        private
+        pure
+    {
+        d.estimated = extra & 0xffff;
+        d.tainted = (extra >> Lane.TAINTED) & 0xffff;
+        d.shortGridWh = int256((extra >> Lane.SHORT_GRID) & 0xffffffffff);
+        d.shortCarrierWh = int256((extra >> Lane.SHORT_CARRIER) & 0xffffffffff);
+        d.shortForeignWh = int256((extra >> Lane.SHORT_FOREIGN) & 0xffffffffff);
+        d.foreignWh = int256((extra >> Lane.FOREIGN) & 0xffffffff);
+        d.firstCarriers = firstCarriers;
+        d.lastCarriers = lastCarriers;
+    }
+}
