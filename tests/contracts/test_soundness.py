@@ -223,6 +223,21 @@ def hide(random: Random, sites: Iterable[Site], world: World, amount: float) -> 
                 world.tainted.add(Stream(site.gateway_id, hour, False))
 
 
+def hide_one(random: Random, site: Site, world: World) -> None:
+    """One record, one gap, or one private hour."""
+    hour = random.randrange(HOURS)
+    if site.members and random.random() < 0.5:
+        present = random.sample(site.members, random.randrange(len(site.members)))
+        world.private[site.gateway_id, hour] = sums_of(site.members, present, hour)
+    elif site.meters:
+        place = random.randrange(len(site.meters))
+        if random.random() < 0.3:
+            spread_a_gap(random, world, site, place, site.meters[place])
+        else:
+            records = world.open[site.gateway_id, hour]
+            records[place] = shaded(random, records[place])
+
+
 def spread_a_gap(random: Random, world: World, site: Site, place: int, meter: Meter) -> None:
     first, last = sorted(random.sample(range(HOURS + 1), 2))
     count = last - first
@@ -270,6 +285,22 @@ def test_the_truth_lies_between_the_bounds_whatever_is_hidden(
             if hour.row in (Row.COMPLETE, Row.INCOMPLETE, Row.TAINTED):  # these bounds hold hour by hour
                 assert hour.lower_mwh_pe <= true_hour.balance_mwh_pe <= hour.upper_mwh_pe
                 assert hour.ghg_lower_mg <= true_hour.ghg_mg <= hour.ghg_upper_mg
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_one_hidden_thing_is_covered_without_the_slack_of_others(seed: int) -> None:
+    random = Random(seed)
+    sites, weights = true_sites(random), drawn_weights(random)
+    truth = World(sites).assess(weights, Tolerance())
+    for _ in range(40):
+        world = World(sites)
+        hide_one(random, random.choice(sites), world)
+        known = world.assess(weights, Tolerance())
+        assert (
+            totals(known, "lower_mwh_pe") <= totals(truth, "balance_mwh_pe") <= totals(known, "upper_mwh_pe")
+        )
+        assert totals(truth, "ghg_mg") <= totals(known, "ghg_upper_mg")
 
 
 @settings(max_examples=200, deadline=None)
