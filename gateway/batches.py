@@ -6,9 +6,9 @@ A batch that is *refused* never used its sequence; its hours keep the reason unt
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from contracts.hour import HOURS_PER_DAY, first_hour
 from contracts.reading import RECORD_BYTES, unpack_private
@@ -69,8 +69,8 @@ class StoredBatch:
 
 
 _COLUMNS: Final = (
-    "id, private, day, sequence, replaces, hours, payload, changed_members, state, signature, signer, reason, "
-    "transaction_hash, block, changed_s"
+    "id, private, day, sequence, replaces, hours, payload, changed_members, state, signature, signer, "
+    "reason, transaction_hash, block, changed_s"
 )
 
 
@@ -207,10 +207,13 @@ class Batches:
         return {row[0]: row[1:] for row in rows}
 
     def _select(self, condition: str, *values: object) -> list[StoredBatch]:
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM batches WHERE {condition}", values)
-        return [
-            StoredBatch(row[0], bool(row[1]), *row[2:8], State(row[8]), *row[9:]) for row in rows.fetchall()
-        ]
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM batches WHERE {condition}", values).fetchall()
+        return [_stored(*row) for row in rows]
+
+
+def _stored(id: int, private: int, *values: Any) -> StoredBatch:
+    batch = StoredBatch(id, bool(private), *values)
+    return replace(batch, state=State(batch.state))
 
 
 def holders(live: Iterable[StoredBatch]) -> dict[int, StoredBatch]:

@@ -1,8 +1,8 @@
 """A device's side of the conversation: it keeps each message until the gateway's receipt (domain.md §9).
 
-The broker's acknowledgement promises nothing, so a message without a receipt is sent again: after a reconnection
-at once, else every `resend_s`. The gateway recognises what it has already. Whoever builds a device may use this
-as the reference; the replays, benches and journeys do.
+The broker's acknowledgement promises nothing, so a message without a receipt is sent again: after a
+reconnection at once, else every `resend_s`. The gateway recognises what it has already. Whoever builds a device
+may use this as the reference; the replays, benches and journeys do.
 """
 
 import threading
@@ -106,7 +106,8 @@ class Device:
             if not self._changed.wait_for(lambda: len(self._unacknowledged) <= at_most, timeout_s):
                 waiting = list(self._unacknowledged)
                 raise ReceiptsMissing(
-                    f"no receipt on {self._down} after {timeout_s:g} s for {len(waiting)} messages, first {waiting[0]!r}"
+                    f"no receipt on {self._down} after {timeout_s:g} s for {len(waiting)} messages, "
+                    f"first {waiting[0]!r}"
                 )
 
     def _connected(

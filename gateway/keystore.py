@@ -1,4 +1,4 @@
-"""The gateway's signing key: an encrypted keystore file whose password comes from a file or the environment."""
+"""The gateway's signing key: an encrypted keystore, its password from a file or the environment."""
 
 import os
 from pathlib import Path

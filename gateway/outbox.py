@@ -54,7 +54,8 @@ CREATE TABLE batches (
     id INTEGER PRIMARY KEY, private INTEGER NOT NULL, day INTEGER NOT NULL, sequence INTEGER NOT NULL,
     replaces INTEGER NOT NULL, hours INTEGER NOT NULL, payload BLOB NOT NULL,
     changed_members INTEGER NOT NULL, state TEXT NOT NULL, signature BLOB NOT NULL, signer TEXT NOT NULL,
-    reason TEXT NOT NULL DEFAULT '', transaction_hash BLOB, block INTEGER, created_s INTEGER NOT NULL, changed_s INTEGER NOT NULL
+    reason TEXT NOT NULL DEFAULT '', transaction_hash BLOB, block INTEGER,
+    created_s INTEGER NOT NULL, changed_s INTEGER NOT NULL
 );
 CREATE INDEX batches_by_day ON batches (private, day, sequence);
 CREATE INDEX batches_by_state ON batches (state, day, sequence);

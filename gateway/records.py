@@ -70,14 +70,16 @@ class Records:
     def hours(self, points: list[Point], hours: list[int]) -> dict[int, list[PointHour]]:
         """Hour -> the points' hours, in the order of `points`; `hours` belong to one UTC day."""
         first, end = min(hours), max(hours) + 1
-        found: dict[int, dict[int, PointHour]] = {}
+        found: dict[str, dict[int, PointHour]] = {}
         intervals = self._intervals(first, end)
         for point in points:
             if point.rule.table.posts == "register":
-                found[point.row] = self._register_hours(point, first, end)
+                found[point.serial] = self._register_hours(point, first, end)
             else:
-                found[point.row] = _interval_hours(point, intervals.get(point.row, {}))
-        return {hour: [found[point.row].get(hour) or _missing(point) for point in points] for hour in hours}
+                found[point.serial] = _interval_hours(point, intervals.get(point.row, {}))
+        return {
+            hour: [found[point.serial].get(hour) or _missing(point) for point in points] for hour in hours
+        }
 
     def _intervals(self, first: int, end: int) -> dict[int, dict[int, list[tuple[int | None, int | None]]]]:
         """Point row -> hour -> energies of its intervals."""
@@ -116,7 +118,8 @@ class Records:
             "SELECT min(hour) FROM samples WHERE point = ? AND obis = ? AND hour >= ?", (*series, end)
         ).fetchone()[0]
         rows = self._db.execute(
-            "SELECT hour, time_s, value_wh FROM samples WHERE point = ? AND obis = ? AND hour BETWEEN ? AND ?",
+            "SELECT hour, time_s, value_wh FROM samples "
+            "WHERE point = ? AND obis = ? AND hour BETWEEN ? AND ?",
             (*series, first if before is None else before, end if after is None else after),
         )
         samples = [(hour, Sample(time_s, value_wh)) for hour, time_s, value_wh in rows]
@@ -130,7 +133,7 @@ def _interval_hours(
     result = {}
     for hour, energies in by_hour.items():
         supply, draw = (
-            interval_hour([pair[side] for pair in energies if pair[side] is not None], expected)
+            interval_hour([wh for pair in energies if (wh := pair[side]) is not None], expected)
             if registers
             else None
             for side, registers in enumerate((point.rule.supply, point.rule.draw))
