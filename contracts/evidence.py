@@ -16,10 +16,13 @@ Nothing in it has to be believed: `contracts.verification` recomputes all of it 
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from contracts.keccak import keccak
 
 FORMAT: Final = "ped-proof-bundle/1"
 MEDIA_TYPE: Final = "application/vnd.ped.proof-bundle+json"
@@ -41,6 +44,14 @@ class BundleInvalid(ValueError):
         super().__init__(f"{place}: {message}")
         self.place = place
         self.message = message
+
+
+class PartAltered(BundleInvalid):
+    """The file is in its form, but a part does not have its digest; `bundle` is what it says all the same."""
+
+    def __init__(self, place: str, message: str, bundle: "Bundle") -> None:
+        super().__init__(place, message)
+        self.bundle = bundle
 
 
 class _Part(BaseModel):
@@ -142,6 +153,11 @@ def unhex(text: str) -> bytes:
     return bytes.fromhex(text[2:])
 
 
+def in_order(items: Iterable[bytes]) -> list[bytes]:
+    """Nodes or codes as the file lists them: each once, in order of their Keccak-256."""
+    return sorted(set(items), key=keccak)
+
+
 def canonical(content: Any) -> str:
     """The one form in which the file may write `content`."""
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True)
@@ -169,7 +185,10 @@ def read(path: Path) -> bytes:
 
 
 def load(data: bytes) -> Bundle:
-    """The bundle in `data`, which must be in canonical form with right digests. Raises BundleInvalid."""
+    """The bundle in `data`, which must be in canonical form with right digests.
+
+    Raises BundleInvalid; PartAltered if only a digest is wrong.
+    """
     if len(data) > MAX_FILE_BYTES:
         raise BundleInvalid("file", f"{len(data)} bytes; a proof bundle has at most {MAX_FILE_BYTES}")
     try:
@@ -212,10 +231,11 @@ def load(data: bytes) -> Bundle:
     for part in DIGESTED:
         found = digest(content[part])
         if bundle.digests[part] != found:
-            raise BundleInvalid(
+            raise PartAltered(
                 part,
                 f"has the digest {found}, but the file says {bundle.digests[part]}: "
                 f"{part} (or its digest) was changed",
+                bundle,
             )
     return bundle
 

@@ -1,0 +1,375 @@
+"""What the contracts' storage says about a district, read slot by slot, so that each value can be proven.
+
+The same code reads a live chain (to learn which slots a proof needs) and a proof bundle (to check it): it
+only sees a `StateReader`. Ids are slugs, days are `unix // 86400`, energies Wh.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from contracts.artifacts import artifact
+from contracts.energy import CarrierFactor, FactorRange, HourFactors, Tolerance, Weights
+from contracts.factor import unpack_day
+from contracts.hour import DAY_S, HOURS_PER_DAY, day_start, format_day
+from contracts.keccak import keccak
+from contracts.point import CARRIERS, Kind
+from contracts.records import (
+    Assessment,
+    CertificateRecord,
+    CertificateStatus,
+    District,
+    Gateway,
+    Manifest,
+    Scheme,
+    StreamWord,
+    Sums,
+    Version,
+)
+from contracts.slug import to_bytes32, to_text
+from contracts.storage import ContractStorage, StateReader
+from contracts.tally import TallyGateway, TallyGroup, TallyPoint
+
+CONTRACTS: Final = ("Registry", "Factors", "Ledger", "Assessments", "Certificates")
+_ENTRY_BYTES: Final = 8
+_PUBLICATION_S: Final = 30 * DAY_S
+_LINKS: Final = {
+    "Factors": ("registry",),
+    "Ledger": ("registry",),
+    "Assessments": ("registry", "factors", "ledger"),
+    "Certificates": ("registry", "assessments"),
+}
+"""Immutable variables by which a contract names those that it believes."""
+
+
+class FactsInvalid(ValueError):
+    """The contracts' storage does not hold together; `place` says where."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(f"{place}: {message}")
+        self.place = place
+        self.message = message
+
+
+class Facts:
+    """Typed reading of the five contracts at `addresses` (by contract name).
+
+    Methods raise FactsInvalid, and what the reader raises.
+    """
+
+    def __init__(self, addresses: dict[str, bytes], reader: StateReader) -> None:
+        self._addresses = addresses
+        self._reader = reader
+        storages = [ContractStorage(name, addresses[name], reader) for name in CONTRACTS]
+        self._registry, self._factors, self._ledger, self._assessments, self._certificates = storages
+
+    # --- code
+
+    def require_published_code(self) -> dict[str, bytes]:
+        """Hash of each contract's code: the published code, that relies on the other four."""
+        hashes = {}
+        for name in CONTRACTS:
+            place = f"code of {name} at 0x{self._addresses[name].hex()}"
+            code = self._reader.code(self._addresses[name], place)
+            published = artifact(name)
+            if not published.matches(code):
+                raise FactsInvalid(
+                    place, f"is not the published contract (sources {published.source_hash[:18]}...)"
+                )
+            for link in _LINKS.get(name, ()):
+                named = published.immutable(code, link).to_bytes(32, "big")[12:]
+                if named != self._addresses[link.capitalize()]:
+                    raise FactsInvalid(
+                        place, f"relies on the {link} at 0x{named.hex()}, which is another than the bundle's"
+                    )
+            hashes[name] = keccak(code)
+        return hashes
+
+    # --- Registry
+
+    def district(self, district_id: str) -> District:
+        """A district's record."""
+        key = to_bytes32(district_id)
+        record = self._registry.members("_districts", key)
+        if not record["ownerOrg"]:
+            raise FactsInvalid(f"Registry._districts[{district_id}]", "no such district")
+        return District(
+            district_id=district_id,
+            zone=_slug(record["zone"], f"zone of {district_id}"),
+            owner_organisation=record["ownerOrg"].to_bytes(32, "big"),
+            operator_organisation=record["operatorOrg"].to_bytes(32, "big"),
+            minimum_members=record["minimumMembers"],
+            versions=record["versions"],
+            keys_missing=record["keysMissing"],
+        )
+
+    def versions(self, district: District) -> list[Version]:
+        """All boundary versions, the oldest first."""
+        found = []
+        for number in range(1, district.versions + 1):
+            record = self._registry.members("_versions", to_bytes32(district.district_id), number)
+            found.append(
+                Version(
+                    number,
+                    record["fromDay"],
+                    record["restartDay"],
+                    record["openPoints"],
+                    record["members"],
+                )
+            )
+        return found
+
+    def gateways(self, district_id: str) -> list[Gateway]:
+        """All gateways of a district with their manifests."""
+        count = self._registry.read("_gatewaysOf", to_bytes32(district_id))
+        found = []
+        for index in range(count):
+            key = self._registry.read_bytes("_gatewaysOf", to_bytes32(district_id), index)
+            gateway_id = _slug(int.from_bytes(key, "big"), f"gateway {index} of {district_id}")
+            manifests = self._registry.read("_gateways", key, "manifests")
+            found.append(
+                Gateway(gateway_id, tuple(self._manifest(key, number) for number in range(1, manifests + 1)))
+            )
+        return found
+
+    def _manifest(self, gateway_key: bytes, number: int) -> Manifest:
+        where = (gateway_key, number)
+        entries = {}
+        for part in ("open", "group"):
+            pointer = self._registry.read_bytes("_manifests", *where, part)
+            place = f"{part} points of manifest {number} of {to_text(gateway_key)}"
+            entries[part] = (
+                list(_entries(_stored(self._reader, pointer, place), place)) if any(pointer) else []
+            )
+        points = TallyGateway(
+            tuple(TallyPoint(kind, cap_wh, efficiency) for kind, efficiency, cap_wh in entries["open"]),
+            tuple(TallyGroup(kind, members, cap_wh) for kind, members, cap_wh in entries["group"]),
+        )
+        return Manifest(self._registry.read("_manifests", *where, "fromDay"), points)
+
+    def gateway_of_key(self, address: bytes) -> str | None:
+        """The gateway whose key has this address, or had it before a rotation; None for no key of any."""
+        key = self._registry.read_bytes("gatewayOfKey", address)
+        return _slug(int.from_bytes(key, "big"), f"gateway of key 0x{address.hex()}") if any(key) else None
+
+    def organisation_of(self, address: bytes) -> bytes:
+        """Organisation (32 bytes) to which an account belongs for ever; zeros for none."""
+        return self._registry.read_bytes("organisationOf", address)
+
+    def compromises(self, district_id: str) -> int:
+        """How many compromises of keys the district has had."""
+        return self._registry.read("_compromises", to_bytes32(district_id))
+
+    def scheme(self, scheme_id: str) -> Scheme:
+        """A certification scheme."""
+        record = self._registry.members("_schemes", to_bytes32(scheme_id))
+        if not record["quorum"]:
+            raise FactsInvalid(f"Registry._schemes[{scheme_id}]", "no such scheme")
+        return Scheme(
+            non_renewable=bool(record["nonRenewable"]),
+            is_static=bool(record["isStatic"]),
+            primary_range=FactorRange(record["fMin"], record["fMax"]),
+            ghg_range=FactorRange(record["gMin"], record["gMax"]),
+            tolerance=Tolerance(record["toleranceBp"], record["toleranceWh"]),
+        )
+
+    # --- Factors
+
+    def weighting(self, scheme: Scheme, vintage_id: str, zone: str, now_s: int) -> "Weighting":
+        """Weights of an assessment's days, as they are for good at the time `now_s`."""
+        return Weighting(self._factors, self._reader, scheme, vintage_id, zone, now_s)
+
+    # --- Ledger
+
+    def stream(self, gateway_id: str, day: int, is_private: bool) -> StreamWord:
+        """Which batches hold the hours of a day."""
+        word = self._ledger.read("streams_", to_bytes32(gateway_id), 2 * day + is_private)
+        return StreamWord(
+            tuple(word >> 8 * hour & 0xFF for hour in range(HOURS_PER_DAY)),
+            tuple(bool(word >> 232 + hour & 1) for hour in range(HOURS_PER_DAY)),
+        )
+
+    def batch_hash(self, gateway_id: str, day: int, is_private: bool, sequence: int) -> bytes:
+        """Keccak-256 of the payload of a batch."""
+        key = (2 * day + is_private) * 256 + sequence
+        return self._ledger.read_bytes("batchHashes_", to_bytes32(gateway_id), key)
+
+    def adjusted_days(self, district_id: str) -> int:
+        """Length of the district's list of adjusted days."""
+        return self._ledger.read("adjustedDays_", to_bytes32(district_id))
+
+    def compromises_scanned(self, district_id: str) -> int:
+        """How many of the district's compromises have been looked through."""
+        return self._ledger.read("scans_", to_bytes32(district_id), "scanned")
+
+    # --- Assessments
+
+    def assessment(self, assessment_id: bytes) -> Assessment:
+        """An assessment and how far it is."""
+        place = f"assessment 0x{assessment_id.hex()}"
+        names = [
+            self._assessments.read_bytes("records_", assessment_id, name)
+            for name in ("districtId", "schemeId", "vintageId", "zone")
+        ]
+        if not any(names[0]):
+            raise FactsInvalid(place, "no such assessment")
+        district_id, scheme_id, vintage_id, zone = (
+            _slug(int.from_bytes(name, "big"), place) for name in names
+        )
+        state = self._assessments.members("records_", assessment_id, "state")
+        return Assessment(
+            district_id=district_id,
+            scheme_id=scheme_id,
+            vintage_id=vintage_id,
+            zone=zone,
+            start_day=state["startDay"],
+            frontier=state["frontier"],
+            adjusted=bool(state["adjusted"]),
+            booked=state["booked"],
+        )
+
+    def sums_before(self, assessment_id: bytes, assessment: Assessment, day: int) -> Sums:
+        """Sums of the final days before `day`, with what was booked for them since."""
+        total = self._packed("cumulative_", assessment_id, day)
+        if assessment.adjusted:
+            node = day - assessment.start_day
+            while node > 0:
+                total = total.plus(self._packed("trees_", assessment_id, "nodes", node))
+                node &= node - 1
+        return total
+
+    def edge_estimated(self, assessment_id: bytes, day: int) -> bool:
+        """Whether the final day `day` has an estimated hour."""
+        return bool(self._assessments.read("cumulative_", assessment_id, day + 1, "balances") >> 240 & 1)
+
+    def boundary_version(self, assessment_id: bytes, day: int) -> int:
+        """Boundary version under which the final day `day` was assessed."""
+        return self._assessments.read("cumulative_", assessment_id, day + 1, "emissions") >> 192 & 0xFFFF
+
+    def _packed(self, variable: str, *path: bytes | int | str) -> Sums:
+        """Totals in two slots (layout: DayTotals.sol)."""
+        balances = self._assessments.read(variable, *path, "balances")
+        emissions = self._assessments.read(variable, *path, "emissions")
+        return Sums(
+            _signed(balances, 80),
+            _signed(balances >> 80, 80),
+            _signed(balances >> 160, 80),
+            _signed(emissions, 80),
+            _signed(emissions >> 80, 80),
+            _signed(emissions >> 160, 32),
+        )
+
+    # --- Certificates
+
+    def certificate(self, certificate_id: int) -> CertificateRecord:
+        """A certificate's record."""
+        record = self._certificates.members("_records", certificate_id)
+        if not record["status"]:
+            raise FactsInvalid(f"Certificates._records[{certificate_id}]", "no such certificate")
+        return CertificateRecord(
+            assessment_id=record["assessmentId"].to_bytes(32, "big"),
+            district_id=_slug(record["districtId"], f"district of certificate {certificate_id}"),
+            scheme_id=_slug(record["schemeId"], f"scheme of certificate {certificate_id}"),
+            status=CertificateStatus(record["status"]),
+            expiry_s=record["expiry"],
+        )
+
+
+class Weighting:
+    """What weighs the hours of an assessment (domain.md §3)."""
+
+    def __init__(
+        self,
+        factors: ContractStorage,
+        reader: StateReader,
+        scheme: Scheme,
+        vintage_id: str,
+        zone: str,
+        now_s: int,
+    ) -> None:
+        self._factors = factors
+        self._reader = reader
+        self._scheme = scheme
+        self._vintage_key = to_bytes32(vintage_id)
+        self._zone_key = to_bytes32(zone)
+        self._now_s = now_s
+        self._column = "NonRenewable" if scheme.non_renewable else "Total"
+        self._carriers = self._carrier_factors(self._column)
+        self._ghg_carriers = self._carrier_factors("Ghg")
+
+    def day(self, day: int) -> tuple[list[Weights], list[Weights]]:
+        """Weights of a day's 24 hours for primary energy and for GHG."""
+        primary, ghg = self._static() if self._scheme.is_static else self._dynamic(day)
+        return (
+            [Weights(factors, self._scheme.primary_range, self._carriers) for factors in primary],
+            [Weights(factors, self._scheme.ghg_range, self._ghg_carriers) for factors in ghg],
+        )
+
+    def _static(self) -> tuple[list[HourFactors], list[HourFactors]]:
+        static = self._factors.members("_electricity", self._vintage_key)
+        primary = HourFactors.static(static[f"import{self._column}"], static[f"export{self._column}"])
+        ghg = HourFactors.static(static["importGhg"], static["exportGhg"])
+        return [primary] * HOURS_PER_DAY, [ghg] * HOURS_PER_DAY
+
+    def _dynamic(self, day: int) -> tuple[list[HourFactors], list[HourFactors]]:
+        published = self._published(day)
+        if published is None:
+            primary = HourFactors.least_favourable(self._scheme.primary_range)
+            ghg = HourFactors.least_favourable(self._scheme.ghg_range)
+            return [primary] * HOURS_PER_DAY, [ghg] * HOURS_PER_DAY
+        hours = unpack_day(published)
+        return [hour.primary(self._scheme.non_renewable) for hour in hours], [hour.ghg() for hour in hours]
+
+    def _carrier_factors(self, column: str) -> tuple[CarrierFactor, ...]:
+        return tuple(
+            CarrierFactor(
+                self._factors.read("_carriers", self._vintage_key, index, f"bought{column}"),
+                self._factors.read("_carriers", self._vintage_key, index, f"export{column}"),
+            )
+            for index in range(len(CARRIERS))
+        )
+
+    def _published(self, day: int) -> bytes | None:
+        """The day's 288 bytes from the vintage or its nearest ancestor; None when they are lacking."""
+        place = f"factors of {format_day(day)}"
+        vintage_key = self._vintage_key
+        while any(vintage_key):
+            pointer = self._factors.read_bytes("_days", vintage_key, self._zone_key, day)
+            if any(pointer):
+                return _stored(self._reader, pointer, place)
+            created = self._factors.read("_vintages", vintage_key, "createdAt")
+            deadline = max(day_start(day + 1), created) + _PUBLICATION_S
+            if day >= self._factors.read("frontier", vintage_key, self._zone_key) and self._now_s <= deadline:
+                raise FactsInvalid(place, "are neither published nor lacking yet")
+            vintage_key = self._factors.read_bytes("_vintages", vintage_key, "parent")
+        return None
+
+
+def _stored(reader: StateReader, pointer: bytes, place: str) -> bytes:
+    """Bytes kept as the code of a contract, without the STOP byte before them."""
+    code = reader.code(pointer, place)
+    if not code or code[0] != 0:
+        raise FactsInvalid(place, f"0x{pointer.hex()} holds no stored bytes")
+    return code[1:]
+
+
+def _signed(word: int, bits: int) -> int:
+    value = word & (1 << bits) - 1
+    return value - (1 << bits) if value >> bits - 1 else value
+
+
+def _entries(data: bytes, place: str) -> Iterator[tuple[Kind, int, int]]:
+    """Kind, the u16 in the middle and cap of each entry of a manifest or group."""
+    if len(data) % _ENTRY_BYTES:
+        raise FactsInvalid(place, f"{len(data)} bytes are no whole number of entries")
+    for start in range(0, len(data), _ENTRY_BYTES):
+        entry = data[start : start + _ENTRY_BYTES]
+        yield Kind(entry[0]), int.from_bytes(entry[2:4], "big"), int.from_bytes(entry[4:8], "big")
+
+
+@lru_cache(maxsize=1024)
+def _slug(word: int, place: str) -> str:
+    try:
+        return to_text(word.to_bytes(32, "big"))
+    except ValueError as problem:
+        raise FactsInvalid(place, str(problem)) from None
