@@ -1,10 +1,12 @@
 """The `ped` commands of `contracts`; `scripts.command_line` joins them with those of the applications."""
 
+import json
 import sys
+import textwrap
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -55,3 +57,46 @@ def serve(
             )
     except (ChainDatabaseError, InvalidParameter, ValueError, OSError) as problem:
         sys.exit(f"ped chain serve: {problem}")
+
+
+@commands.command("verify")
+def verify_bundle(
+    file: Annotated[Path, typer.Argument(help="Proof bundle of a certificate.", metavar="FILE")],
+    block_hash: Annotated[
+        str | None,
+        typer.Option(help="Hash of the bundle's block, from a node of the network that you trust."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of sentences.")] = False,
+) -> None:
+    """Check a proof bundle offline: signatures, sums, factors, verdict and the chain's proofs.
+
+    Ends with 0 if the bundle proves what it says, with 1 and the place if it does not.
+    """
+    from contracts import evidence
+    from contracts.engine.hexadecimal import InvalidParameter, to_bytes
+    from contracts.verification import VerificationFailed, verify
+
+    def refuse(place: str, message: str) -> NoReturn:
+        if as_json:
+            typer.echo(json.dumps({"verified": False, "place": place, "message": message}))
+            raise typer.Exit(1)
+        sys.exit(f"NOT VERIFIED. {file}\n  where: {place}\n  what:  {message}")
+
+    try:
+        expected = None if block_hash is None else to_bytes(block_hash, "--block-hash", 32)
+        report = verify(evidence.read(file), expected)
+    except (VerificationFailed, evidence.BundleInvalid) as problem:
+        refuse(problem.place, problem.message)
+    except InvalidParameter as problem:
+        refuse("--block-hash", str(problem))
+    except OSError as problem:
+        refuse("file", f"cannot be read: {problem.strerror or problem}")
+    if as_json:
+        typer.echo(json.dumps(report.as_dict()))
+        return
+    condition = "" if report.block_hash_confirmed else ", if its block is the network's"
+    typer.echo(f"VERIFIED{condition}. {file}")
+    for heading, lines in (("It proves:", report.proven), ("It does not prove:", report.not_proven)):
+        typer.echo(f"\n{heading}")
+        for line in lines:
+            typer.echo(textwrap.fill(line, 100, initial_indent="  - ", subsequent_indent="    "))

@@ -211,8 +211,8 @@ def _proven(bundle: Bundle, examination: Examination, header: Header) -> list[st
         "All storage values and all code that were used are those of this block's state, by Merkle proofs.",
         "The five contracts are the published ones, byte for byte, and rely on each other.",
         f"{len(examination.batches)} batches ({private} of them private sums, {len(bundle.adjustments)} "
-        f"adjustments) with {examination.record_count:,} open records are exactly what the ledger accepted for "
-        f"the {examination.days} days; each is signed by a key of its gateway "
+        f"adjustments) with {examination.record_count:,} open records are exactly what the ledger accepted "
+        f"for the {examination.days} days; each is signed by a key of its gateway "
         f"({len(examination.signers)} keys in all).",
         "Sums, netting, allocation, balances and bounds, recomputed from these readings with the proven "
         "factors, boundary and scheme, equal the chain's to the last integer.",

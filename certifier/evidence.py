@@ -1,0 +1,169 @@
+"""Builds the proof bundle of a certificate: the projection's signed batches and the chain's own proofs.
+
+What is needed is found by judging the certificate anew on the live chain and noting what that read; then the
+chain proves exactly this, and the finished file is verified before anyone gets it.
+"""
+
+from collections import defaultdict
+
+from sqlalchemy import Connection, Row, select
+
+from certifier import store
+from contracts import evidence
+from contracts.chain import Block, Chain
+from contracts.evidence import AdjustmentBatch, Batch, Deployment
+from contracts.examination import BatchKey, Examination, SignedBatch, examine
+from contracts.facts import CONTRACTS, Facts, FactsInvalid
+from contracts.hour import format_time_utc
+from contracts.reading import SigningDomain
+from contracts.verification import VerificationFailed, describe, verify
+
+_SLOTS_PER_REQUEST = 256
+
+
+class BundleUnavailable(Exception):
+    """No bundle of this certificate can be made now; the message says why."""
+
+
+def build_bundle(
+    connection: Connection,
+    chain: Chain,
+    deployment: Deployment,
+    certificate_id: int,
+    block_number: int | None = None,
+) -> bytes:
+    """The proof bundle of a certificate at a block (default: the newest that the projection follows).
+
+    Raises:
+        BundleUnavailable: the certificate is unknown, the projection and the chain do not fit together, or
+            the block was reorganised away meanwhile.
+        ChainUnavailable: the chain does not answer.
+    """
+    if block_number is None:
+        block_number = connection.execute(select(store.head.c.block_number)).scalar()
+        if block_number is None:
+            raise BundleUnavailable("the projection has not followed any block yet")
+    block = chain.block(block_number)
+    reader = _LiveState(chain, block)
+    addresses = {name: evidence.unhex(getattr(deployment, name.lower())) for name in CONTRACTS}
+    domain = SigningDomain(deployment.chain_id, deployment.ledger)
+    try:
+        examination = examine(
+            Facts(addresses, reader),
+            domain,
+            block.time_s,
+            certificate_id,
+            lambda key: (_find_batch(connection, key), str(key)),
+        )
+    except FactsInvalid as problem:
+        raise BundleUnavailable(str(problem)) from problem
+    nodes = reader.prove()
+    data = evidence.dump(_content(deployment, block, examination, nodes, reader.codes()))
+    if chain.block(block_number).hash != block.hash:
+        raise BundleUnavailable(f"block {block_number} was reorganised away while it was proven; try again")
+    try:
+        verify(data, block.hash)
+    except VerificationFailed as problem:
+        raise BundleUnavailable(f"the finished bundle does not verify: {problem}") from problem
+    return data
+
+
+def _content(
+    deployment: Deployment, block: Block, examination: Examination, nodes: list[bytes], codes: list[bytes]
+) -> dict[str, object]:
+    return {
+        "deployment": deployment.model_dump(),
+        "claim": describe(examination),
+        "header": {
+            "number": block.number,
+            "time_utc": format_time_utc(block.time_s),
+            "hash": _hex(block.hash),
+            "rlp": _hex(block.encode()),
+        },
+        "nodes": [_hex(node) for node in evidence.in_order(nodes)],
+        "codes": [_hex(code) for code in evidence.in_order(codes)],
+        "batches": [batch.model_dump() for batch in examination.batches if isinstance(batch, Batch)],
+        "adjustments": [
+            batch.model_dump() for batch in examination.batches if isinstance(batch, AdjustmentBatch)
+        ],
+    }
+
+
+def _find_batch(connection: Connection, key: BatchKey) -> SignedBatch:
+    table = store.batches
+    row = connection.execute(
+        select(table).where(
+            table.c.gateway_id == key.gateway_id,
+            table.c.day == key.day,
+            table.c.is_private == key.is_private,
+            table.c.sequence == key.sequence,
+        )
+    ).one_or_none()
+    if row is None:
+        raise FactsInvalid(str(key), "holds hours in the ledger, but the projection does not have it (yet)")
+    return _signed_batch(row)
+
+
+def _signed_batch(row: Row[tuple[object, ...]]) -> SignedBatch:
+    values = row._mapping
+    common = {
+        "gateway_id": values["gateway_id"],
+        "day": values["day"],
+        "stream": "private" if values["is_private"] else "open",
+        "sequence": values["sequence"],
+        "replaces": values["replaces"],
+        "payload": _hex(values["payload"]),
+    }
+    if values["is_adjustment"]:
+        return AdjustmentBatch(
+            **common,
+            reason_hash=values["reason_hash"],
+            operator_signature=_hex(values["signature"]),
+            auditor_signature=_hex(values["auditor_signature"]),
+        )
+    return Batch(**common, changed_members=values["changed_members"], signature=_hex(values["signature"]))
+
+
+class _LiveState:
+    """Reads the state after a block from the chain, and notes what was read."""
+
+    def __init__(self, chain: Chain, block: Block) -> None:
+        self._chain = chain
+        self._block = block
+        self._slots: dict[bytes, dict[int, int]] = defaultdict(dict)
+        self._codes: dict[bytes, bytes] = {}
+
+    def storage(self, address: bytes, slot: int, place: str) -> int:
+        """The value at `slot`."""
+        known = self._slots[address]
+        if slot not in known:
+            known[slot] = self._chain.storage(_hex(address), slot, self._block.number)
+        return known[slot]
+
+    def code(self, address: bytes, place: str) -> bytes:
+        """The code at `address`."""
+        if address not in self._codes:
+            self._codes[address] = self._chain.code(_hex(address), self._block.number)
+        return self._codes[address]
+
+    def codes(self) -> list[bytes]:
+        """All code that was read."""
+        return [code for code in self._codes.values() if code]
+
+    def prove(self) -> list[bytes]:
+        """Trie nodes that prove everything that was read."""
+        nodes: set[bytes] = set()
+        for address in self._slots.keys() | self._codes.keys():
+            slots = sorted(self._slots.get(address, {}))
+            for start in range(0, max(len(slots), 1), _SLOTS_PER_REQUEST):
+                proof = self._chain.proof(
+                    _hex(address), slots[start : start + _SLOTS_PER_REQUEST], self._block.number
+                )
+                nodes.update(proof.nodes)
+                for slot in proof.slots:
+                    nodes.update(slot.nodes)
+        return list(nodes)
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
