@@ -1,7 +1,8 @@
 """A district's boundary versions, worked out from the published declarations alone (domain.md §1).
 
 A version starts at a future UTC midnight and lists only the gateways that change; the others keep their
-manifest. Taking away a load or a generator, or changing one, starts the twelve months anew.
+manifest. Taking away a point that the district must account for, changing its kind or lowering its nameplate
+starts the twelve months anew.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from functools import cached_property
 from sqlalchemy import Connection, select
 
 from certifier import store
+from contracts.energy import BoundarySummary
 from contracts.point import Kind, cap_wh
 
-RESTARTING_KINDS = frozenset({Kind.LOAD, Kind.GENERATION, Kind.FUEL_GENERATION})
+FREE_KINDS = frozenset({Kind.STORAGE, Kind.VEHICLE})
+"""Kinds whose points may leave without a restart."""
 FOREIGN_KINDS = frozenset({Kind.VEHICLE, Kind.FUEL_GENERATION})
 
 
@@ -59,6 +62,17 @@ class Manifest:
         foreign = sum(point.cap_wh for point in self.open if point.kind in FOREIGN_KINDS)
         return grid, carrier, foreign
 
+    @cached_property
+    def member_carrier_cap_wh(self) -> int:
+        """Whole hourly caps, Wh, of the members' carrier points."""
+        return sum(point.cap_wh for point in self.members if point.kind.is_carrier)
+
+    @cached_property
+    def members_by_kind(self) -> dict[Kind, tuple[DeclaredPoint, ...]]:
+        """Members' points of each kind."""
+        kinds = sorted({point.kind for point in self.members})
+        return {kind: tuple(point for point in self.members if point.kind is kind) for kind in kinds}
+
 
 @dataclass(frozen=True)
 class BoundaryVersion:
@@ -68,7 +82,7 @@ class BoundaryVersion:
     version: int
     from_day: int
     restart_day: int
-    """First day of the latest version that took something away; 0 when none did."""
+    """First day of the latest version that took something away, or of the first version."""
     manifests: dict[str, Manifest] = field(repr=False)
 
     @cached_property
@@ -99,6 +113,20 @@ class BoundaryVersion:
                 foreign += point.cap_wh
         return grid, carrier, foreign
 
+    @cached_property
+    def summary(self) -> BoundarySummary:
+        """What the rule needs of this version."""
+        grid, carrier, foreign = self.caps_wh
+        return BoundarySummary(
+            open_points=self.open_points,
+            members=self.members,
+            load_metered=self.load_metered,
+            grid_cap_wh=grid,
+            carrier_cap_wh=carrier,
+            foreign_cap_wh=foreign,
+            version=self.version,
+        )
+
     def points(self) -> Iterable[DeclaredPoint]:
         """All points, open and private."""
         for manifest in self.manifests.values():
@@ -120,8 +148,8 @@ class Boundaries:
         for row in rows:
             known = self._versions[row.district_id]
             before = known[-1].manifests if known else {}
-            after = before | manifests.get((row.block_number, row.log_index), {})
-            restart = known[-1].restart_day if known else 0
+            after = before | manifests.get((row.district_id, row.version), {})
+            restart = known[-1].restart_day if known else row.from_day
             if _takes_away(before, after, aliases):
                 restart = row.from_day
             known.append(BoundaryVersion(row.district_id, row.version, row.from_day, restart, after))
@@ -143,10 +171,10 @@ class Boundaries:
         return None if version is None else version.manifests.get(gateway_id)
 
 
-def _manifests(connection: Connection) -> dict[tuple[int, int], dict[str, Manifest]]:
-    points: dict[tuple[int, int, str, bool], list[DeclaredPoint]] = defaultdict(list)
+def _manifests(connection: Connection) -> dict[tuple[str, int], dict[str, Manifest]]:
+    points: dict[tuple[int, int, bool], list[DeclaredPoint]] = defaultdict(list)
     for row in connection.execute(select(store.points).order_by(store.points.c.position)):
-        points[row.block_number, row.log_index, row.gateway_id, row.is_private].append(
+        points[row.block_number, row.log_index, row.is_private].append(
             DeclaredPoint(
                 row.point_id,
                 Kind(row.kind),
@@ -156,14 +184,13 @@ def _manifests(connection: Connection) -> dict[tuple[int, int], dict[str, Manife
                 row.register_digits,
             )
         )
-    found: dict[tuple[int, int], dict[str, Manifest]] = defaultdict(dict)
+    found: dict[tuple[str, int], dict[str, Manifest]] = defaultdict(dict)
     for row in connection.execute(select(store.boundary_gateways)):
-        place = (row.block_number, row.log_index)
-        found[place][row.gateway_id] = Manifest(
+        found[row.district_id, row.version][row.gateway_id] = Manifest(
             row.gateway_id,
             row.version,
-            tuple(points[(*place, row.gateway_id, False)]),
-            tuple(points[(*place, row.gateway_id, True)]),
+            tuple(points[row.block_number, row.log_index, False]),
+            tuple(points[row.block_number, row.log_index, True]),
         )
     return found
 
@@ -185,13 +212,19 @@ def _exchanges(connection: Connection) -> dict[str, str]:
 
 
 def _takes_away(before: dict[str, Manifest], after: dict[str, Manifest], aliases: dict[str, str]) -> bool:
-    return not _restarting(before, aliases) <= _restarting(after, aliases)
+    remaining = _lasting(after, aliases)
+    return any(
+        point_id not in remaining
+        or remaining[point_id].kind is not point.kind
+        or remaining[point_id].nameplate_w < point.nameplate_w
+        for point_id, point in _lasting(before, aliases).items()
+    )
 
 
-def _restarting(manifests: dict[str, Manifest], aliases: dict[str, str]) -> set[tuple[str, Kind, int]]:
+def _lasting(manifests: dict[str, Manifest], aliases: dict[str, str]) -> dict[str, DeclaredPoint]:
     return {
-        (aliases.get(point.point_id, point.point_id), point.kind, point.nameplate_w)
+        aliases.get(point.point_id, point.point_id): point
         for manifest in manifests.values()
         for point in manifest.points
-        if point.kind in RESTARTING_KINDS
+        if point.kind not in FREE_KINDS
     }

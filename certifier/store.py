@@ -95,7 +95,8 @@ blocks = Table("blocks", metadata, _key("block_number", BigInteger), _text("hash
 
 # Facts: Registry
 organisations = _fact("organisations", _text("organisation_id"), _text("name"))
-roles = _fact("roles", _text("account"), _text("organisation_id"), _text("role"), _flag("granted"))
+accounts = _fact("accounts", _text("account"), _text("organisation_id"))
+roles = _fact("roles", _text("account"), _text("role"), _flag("granted"))
 schemes = _fact(
     "schemes",
     _text("scheme_id"),
@@ -122,6 +123,7 @@ districts = _fact(
     _integer("minimum_members"),
 )
 gateways = _fact("gateways", _text("gateway_id"), _text("district_id"))
+compromise_scans = _fact("compromise_scans", _text("district_id"), _integer("compromise"))
 gateway_keys = _fact(
     "gateway_keys",
     _text("gateway_id"),
@@ -130,14 +132,15 @@ gateway_keys = _fact(
     Index("gateway_keys_by_gateway", "gateway_id"),
 )
 boundary_versions = _fact(
-    "boundary_versions", _text("district_id"), _integer("version"), _integer("from_day")
+    "boundary_versions",
+    _text("district_id"),
+    _integer("version"),
+    _integer("from_day"),
+    _integer("chain_restart_day"),
 )
-boundary_gateways = Table(
+boundary_gateways = _fact(
     "boundary_gateways",
-    metadata,
-    _key("block_number", BigInteger),
-    _key("log_index", Integer),
-    _key("gateway_id"),
+    _text("gateway_id"),
     _text("district_id"),
     _integer("version"),
     _integer("from_day"),
@@ -147,9 +150,9 @@ points = Table(
     metadata,
     _key("block_number", BigInteger),
     _key("log_index", Integer),
-    _key("gateway_id"),
     _key("is_private", Boolean),
     _key("position", Integer),
+    _text("gateway_id"),
     _text("district_id"),
     _integer("version"),
     _text("point_id"),
@@ -168,6 +171,7 @@ vintages = _fact(
     _text("vintage_id"),
     _text("parent", nullable=True),
     _text("organisation_id"),
+    _integer("created_at"),
     _integer("f_min"),
     _integer("f_max"),
     _integer("g_max"),
@@ -206,42 +210,6 @@ batches = _fact(
     Index("batches_by_day", "district_id", "day"),
     Index("batches_by_gateway", "gateway_id", "day", "is_private", "sequence", unique=True),
 )
-batch_hours = Table(
-    "batch_hours",
-    metadata,
-    _key("block_number", BigInteger),
-    _key("log_index", Integer),
-    _key("hour", BigInteger),
-    _text("district_id"),
-    _integer("day"),
-    _text("gateway_id"),
-    _flag("is_private"),
-    _integer("sequence"),
-    *(
-        _integer(name)
-        for name in (
-            "import_wh",
-            "export_wh",
-            "production_wh",
-            "renewable_wh",
-            "consumption_wh",
-            "charge_wh",
-            "discharge_wh",
-            "foreign_wh",
-            "measured",
-            "members",
-            "estimated",
-            "short_grid_cap_wh",
-            "short_carrier_cap_wh",
-            "short_foreign_cap_wh",
-            "vehicle_discharge_wh",
-            "vehicle_weighted_charge",
-            "vehicle_short",
-        )
-    ),
-    _text("carriers"),
-    Index("batch_hours_by_day", "district_id", "day"),
-)
 taints = _fact(
     "taints",
     _text("gateway_id"),
@@ -262,13 +230,10 @@ assessments = _fact(
     _integer("start_day"),
 )
 FIGURES = ("balance_mwh_pe", "lower_mwh_pe", "upper_mwh_pe", "ghg_mg", "ghg_upper_mg")
-finalised_days = Table(
+finalised_days = _fact(
     "finalised_days",
-    metadata,
-    _key("block_number", BigInteger),
-    _key("log_index", Integer),
-    _key("day", BigInteger),
     _text("assessment_id"),
+    _integer("day"),
     *(_integer(name) for name in FIGURES),
     _integer("complete_hours"),
     _flag("edge_estimated"),
@@ -285,8 +250,10 @@ booked_adjustments = _fact(
     _integer("day"),
     *(_integer(name) for name in FIGURES),
     _integer("complete_hours"),
+    _flag("edge_estimated"),
     *(_integer(f"chain_{name}") for name in FIGURES),
     _integer("chain_complete_hours"),
+    _flag("chain_edge_estimated"),
     Index("booked_adjustments_by_assessment", "assessment_id", "day"),
 )
 verdicts = Table(
@@ -307,6 +274,13 @@ verdicts = Table(
 )
 
 # Facts: Certificates
+certificates = _fact(
+    "certificates",
+    _integer("certificate_number"),
+    _text("assessment_id"),
+    _text("account"),
+    Index("certificates_by_number", "certificate_number", unique=True),
+)
 certificate_events = _fact(
     "certificate_events",
     _integer("certificate_number"),
@@ -333,6 +307,7 @@ hours = Table(
             "charge_wh",
             "discharge_wh",
             "foreign_wh",
+            "recorded",
             "measured",
             "open_points",
             "members",

@@ -28,7 +28,7 @@ class AsOf(View):
 
 
 class Totals(View):
-    """Balance of a span of time with its bounds (domain.md §4); a positive balance and negative GHG are good."""
+    """Balance of a span of time with its bounds (domain.md §4): the balance should be positive, GHG not."""
 
     balance_mwh_pe: int
     lower_mwh_pe: int
@@ -136,7 +136,7 @@ class GatewayState(View):
 
     gateway_id: str
     key: str | None
-    last_recorded_hour_utc: datetime | None
+    last_recorded_day: date | None
 
 
 class District(View):
