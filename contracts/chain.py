@@ -167,8 +167,14 @@ class Chain:
         """
         interface = self._interface(contract)
         payload = interface.encode_call(function, arguments)
-        output = self._call({"from": sender, "to": address, "data": to_hex(payload)}, block)
+        output = self.call_data(address, payload, block=block, sender=sender)
         return interface.decode_result(function, arguments, output)
+
+    def call_data(
+        self, address: str, data: bytes, *, block: BlockId = "latest", sender: str = ANY_SENDER
+    ) -> bytes:
+        """What calldata returns, without a transaction. Raises ContractError."""
+        return self._call({"from": sender, "to": address, "data": to_hex(data)}, block)
 
     def balance_wei(self, address: str, block: BlockId = "latest") -> int:
         """Balance of an account."""

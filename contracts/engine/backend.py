@@ -13,6 +13,7 @@ from eth.abc import BlockAPI, BlockHeaderAPI, ComputationAPI, ReceiptAPI, Signed
 from eth.chains.base import MiningChain
 from eth.db.schema import SchemaV1
 from eth.vm.forks.paris import ParisVM
+from eth.vm.forks.paris.state import ParisState
 from eth_tester.backends.pyevm.main import (
     PyEVMBackend,
     get_default_account_keys,
@@ -21,13 +22,22 @@ from eth_tester.backends.pyevm.main import (
 from eth_utils.exceptions import ValidationError as EVMValidationError
 
 from contracts.engine.database import Database
+from contracts.engine.interpreter import InterpretedComputation
 
 GAS_LIMIT = 100_000_000
 """Gas that a block may use."""
 
 
+class InterpretedState(ParisState):  # type: ignore[misc]
+    """Paris, executed by our inner loop."""
+
+    computation_class = InterpretedComputation
+
+
 class ZeroBaseFeeParisVM(ParisVM):  # type: ignore[misc]
     """Paris with a base fee of zero in every block."""
+
+    _state_class = InterpretedState
 
     @staticmethod
     def create_header_from_parent(parent: BlockHeaderAPI | None, **fields: Any) -> BlockHeaderAPI:

@@ -1,6 +1,8 @@
 """Serves the embedded chain as JSON-RPC over HTTP until it is asked to stop."""
 
 import asyncio
+import signal
+import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -74,7 +76,13 @@ def serve(folder: Path, node: Node, host: str, port: int, ready: Callable[[int],
             access_log=False,
             timeout_keep_alive=75,
         )
-        socket = config.bind_socket()
-        with socket:
-            ready(int(socket.getsockname()[1]))
-            uvicorn.Server(config).run(sockets=[socket])
+        try:
+            listener = socket.create_server((host, port))
+        except OSError as problem:
+            raise OSError(f"cannot listen on {host}:{port}: {problem.strerror or problem}") from problem
+        with listener:
+            # uvicorn finishes what it has begun, then sends itself the signal again; the end is a clean one.
+            for stop in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(stop, lambda *_: None)
+            ready(int(listener.getsockname()[1]))
+            uvicorn.Server(config).run(sockets=[listener])
