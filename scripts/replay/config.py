@@ -150,7 +150,6 @@ class SchemeTable(_Table):
     factors: Literal["dynamic", "static"] = "dynamic"
     pef_min: Permille = Decimal("0")
     pef_max: Permille = Decimal("4")
-    ghg_min_g_per_kwh: GramsPerKwh = Decimal(0)
     ghg_max_g_per_kwh: GramsPerKwh = Decimal(1500)
     tolerance_percent: Decimal = Field(default=Decimal(2), ge=0, le=100)
     tolerance_wh: int = Field(default=50, ge=0)
