@@ -84,5 +84,7 @@ def serve(folder: Path, node: Node, host: str, port: int, ready: Callable[[int],
             # uvicorn finishes what it has begun, then sends itself the signal again; the end is a clean one.
             for stop in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(stop, lambda *_: None)
+            # Connections inherit this; without it each answer waits 40 ms for an acknowledgement.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ready(int(listener.getsockname()[1]))
             uvicorn.Server(config).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""Chains for tests: the embedded engine and anvil as processes, and a sample contract from the pinned compiler."""
+"""Chains for tests: the embedded engine and anvil as processes, and a contract from the pinned compiler."""
 
 import json
 import os
