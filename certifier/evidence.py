@@ -5,6 +5,7 @@ chain proves exactly this, and the finished file is verified before anyone gets 
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 
 from sqlalchemy import Connection, Row, select
 
@@ -25,24 +26,35 @@ class BundleUnavailable(Exception):
     """No bundle of this certificate can be made now; the message says why."""
 
 
+def certificate_bundle(
+    connection: Connection, chain: Chain, deployment: Deployment, certificate_id: int
+) -> bytes:
+    """The proof bundle of a certificate at the newest block that the projection follows.
+
+    Raises BundleUnavailable and ChainUnavailable, see build_bundle.
+    """
+    block_number = connection.execute(select(store.head.c.block_number)).scalar()
+    if block_number is None:
+        raise BundleUnavailable("the projection has not followed any block yet")
+    return build_bundle(
+        chain, deployment, certificate_id, block_number, lambda key: _find_batch(connection, key)
+    )
+
+
 def build_bundle(
-    connection: Connection,
     chain: Chain,
     deployment: Deployment,
     certificate_id: int,
-    block_number: int | None = None,
+    block_number: int,
+    find_batch: Callable[[BatchKey], SignedBatch],
 ) -> bytes:
-    """The proof bundle of a certificate at a block (default: the newest that the projection follows).
+    """The proof bundle of a certificate at a block; `find_batch` knows the signed batches.
 
     Raises:
-        BundleUnavailable: the certificate is unknown, the projection and the chain do not fit together, or
-            the block was reorganised away meanwhile.
+        BundleUnavailable: the certificate is unknown, the batches and the chain do not fit together, or the
+            block was reorganised away meanwhile.
         ChainUnavailable: the chain does not answer.
     """
-    if block_number is None:
-        block_number = connection.execute(select(store.head.c.block_number)).scalar()
-        if block_number is None:
-            raise BundleUnavailable("the projection has not followed any block yet")
     block = chain.block(block_number)
     reader = _LiveState(chain, block)
     addresses = {name: evidence.unhex(getattr(deployment, name.lower())) for name in CONTRACTS}
@@ -53,12 +65,11 @@ def build_bundle(
             domain,
             block.time_s,
             certificate_id,
-            lambda key: (_find_batch(connection, key), str(key)),
+            lambda key: (find_batch(key), str(key)),
         )
     except FactsInvalid as problem:
         raise BundleUnavailable(str(problem)) from problem
-    nodes = reader.prove()
-    data = evidence.dump(_content(deployment, block, examination, nodes, reader.codes()))
+    data = evidence.dump(_content(deployment, block, examination, reader.prove(), reader.codes()))
     if chain.block(block_number).hash != block.hash:
         raise BundleUnavailable(f"block {block_number} was reorganised away while it was proven; try again")
     try:
