@@ -1,0 +1,107 @@
+"""The platform's contracts on one chain, as typed calls.
+
+```
+deployment = deploy_platform(chain, admin, "authority", "PED Authority")
+platform = Platform(chain, deployment)
+chain.wait(platform.register_district(admin, "harbour", "zone-1", "owner", "operator"))
+found = platform.latest_verdict(platform.assessment_id("harbour", "scheme", "vintage"))
+```
+
+A method that writes takes the sender's key first and returns the transaction's hash (see `Chain.send` and
+`Chain.wait` for what is raised); one that reads returns the value. `gas` spares the node's estimate.
+Identifiers are slugs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from contracts.assessment_calls import AssessmentCalls
+from contracts.certificate_calls import CertificateCalls
+from contracts.chain import Chain
+from contracts.chain_data import Log
+from contracts.deployment import CONTRACTS, Deployment, DeploymentInvalid
+from contracts.events import Event, EventDecoder
+from contracts.factor_calls import FactorCalls
+from contracts.key import SigningKey
+from contracts.ledger_calls import LedgerCalls
+from contracts.registry_calls import RegistryCalls
+from contracts.slug import to_bytes32
+
+FINALITY_S = 7 * 86_400
+"""Default time after the end of a day until it is final (domain.md §4)."""
+
+
+def deploy_platform(
+    chain: Chain,
+    admin: SigningKey,
+    organisation_id: str,
+    organisation_name: str,
+    *,
+    finality_s: int = FINALITY_S,
+    gas: int | None = None,
+) -> Deployment:
+    """Create the five contracts. `admin` becomes the scheme administrator, of the organisation named.
+
+    Raises as `Chain.deploy` does.
+    """
+    first = chain.head() + 1
+    organisation = to_bytes32(organisation_id)
+    registry = chain.deploy(admin, "Registry", admin.address, organisation, organisation_name, gas=gas)
+    factors = chain.deploy(admin, "Factors", registry, gas=gas)
+    ledger = chain.deploy(admin, "Ledger", registry, finality_s, gas=gas)
+    assessments = chain.deploy(admin, "Assessments", registry, factors, ledger, gas=gas)
+    certificates = chain.deploy(admin, "Certificates", registry, assessments, gas=gas)
+    return Deployment(
+        chain_id=chain.chain_id,
+        rpc_url=chain.url,
+        registry=registry,
+        factors=factors,
+        ledger=ledger,
+        assessments=assessments,
+        certificates=certificates,
+        deployed_block=first,
+    )
+
+
+class Platform(RegistryCalls, FactorCalls, LedgerCalls, AssessmentCalls, CertificateCalls):
+    """The five contracts. May be used from several threads."""
+
+    def __init__(self, chain: Chain, deployment: Deployment) -> None:
+        """Raises DeploymentInvalid when the chain is not the one of the deployment."""
+        if chain.chain_id != deployment.chain_id:
+            raise DeploymentInvalid(
+                f"the chain at {chain.url} has id {chain.chain_id}, but the deployment is of chain "
+                f"{deployment.chain_id}"
+            )
+        super().__init__(chain, deployment)
+        self._decoder = EventDecoder(deployment.contracts)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Addresses of the five contracts, to filter logs with."""
+        return [self.deployment.address(name) for name in CONTRACTS]
+
+    def event(self, log: Log) -> Event | None:
+        """The event in a log; None for one that is not of this platform or not listed in
+        `contracts.events`."""
+        return self._decoder.decode(log)
+
+    def events(self, logs: Sequence[Log]) -> list[Event]:
+        """The platform's events in a receipt's or block's logs, in order."""
+        return [event for event in map(self._decoder.decode, logs) if event is not None]
+
+    def require_code(self) -> None:
+        """Raise DeploymentInvalid unless the chain holds exactly the committed contracts at these
+        addresses."""
+        for name in CONTRACTS:
+            if problem := self.code_problem(name):
+                raise DeploymentInvalid(f"{name} at {self.deployment.address(name)}: {problem}")
+
+    def code_problem(self, contract: str, block: Any = "latest") -> str:
+        """Why the code on chain is not the committed contract; empty when it is."""
+        code = self.chain.code(self.deployment.address(contract), block)
+        if not code:
+            return "there is no contract"
+        return (
+            "" if self.artifact(contract).matches(code) else "the code is not that of the committed contract"
+        )
