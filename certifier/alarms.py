@@ -1,4 +1,4 @@
-"""Alarms: where our own computation and the chain differ; into the table, the log, the API and the metrics."""
+"""Alarms: where our computation and the chain differ; kept in the table, the log, the API and the metrics."""
 
 from __future__ import annotations
 

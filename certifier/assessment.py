@@ -14,12 +14,12 @@ from sqlalchemy import Connection, Row, select
 
 from certifier import store
 from certifier.boundary import Boundaries, BoundaryVersion, DeclaredPoint, Manifest
-from certifier.factors import DayWeights
 from certifier.plausibility import StorageDay, storage_day
-from contracts.energy import DayAssessment, Tolerance, assess_day
+from contracts.energy import DayAssessment, assess_day
 from contracts.hour import HOURS_PER_DAY
 from contracts.point import Kind
 from contracts.reading import KindSum, PrivateSection, Record, unpack_open, unpack_private
+from contracts.scheme import DayWeights, Scheme
 from contracts.tally import DayTally, Stream, TallyGateway, TallyGroup, TallyPoint, tally_day
 
 Position = tuple[int, int]
@@ -180,8 +180,7 @@ def _tainted(
     return found
 
 
-def judge(readings: DayReadings, tally: DayTally, tolerance: Tolerance, weights: DayWeights) -> DayAssessment:
+def judge(readings: DayReadings, tally: DayTally, scheme: Scheme, weights: DayWeights) -> DayAssessment:
     """Judge a day under one assessment's scheme and factors."""
-    return assess_day(
-        tally.hours, tally.vehicles, readings.boundary.summary, tolerance, weights.primary, weights.ghg
-    )
+    summary = readings.boundary.summary
+    return assess_day(tally.hours, tally.vehicles, summary, scheme.tolerance, weights.primary, weights.ghg)

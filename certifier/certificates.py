@@ -15,17 +15,15 @@ from sqlalchemy import Connection, Row, func, select
 
 from certifier import store
 from certifier.boundary import Boundaries
-from certifier.history import verdict_at
+from certifier.history import finding_name, verdict_at
 from certifier.queries import NotFound, as_of, assessment_row, to_date, to_time
 from certifier.views import Certificate, CertificateEvent, Verdict
 from contracts.hour import day_of, format_day, format_time_utc
+from contracts.lifecycle import Status
 from contracts.verdict import Finding
 from contracts.verdict import Verdict as OwnVerdict
 
 FRESH_DAYS = 21
-STATUSES = ("none", "applied", "provisional", "certified", "suspended", "revoked", "lapsed")
-"""Names of the contract's statuses, by number."""
-
 _FINDINGS = {
     Finding.NOT_FINAL: "no day is final yet",
     Finding.WINDOW_TOO_SHORT: "fewer than twelve months are final",
@@ -58,7 +56,7 @@ def certificate_numbers(connection: Connection, after: int = 0, limit: int | Non
 def certificate(
     connection: Connection, number: int, at_s: int | None = None, known_s: int | None = None
 ) -> Certificate:
-    """A certificate at unix time `at_s` as known at `known_s`. Raises NotFound, also if it was unknown then."""
+    """A certificate at unix time `at_s` as known at `known_s`. Raises NotFound, also if unknown then."""
     row = _row(connection, number)
     now = as_of(connection)
     now_s = int(now.time_utc.timestamp()) if now else 0
@@ -73,12 +71,12 @@ def certificate(
     stored = _stored(steps)
     reasons: list[str] = []
     status = stored.status
-    if status == "certified":
+    if status is Status.CERTIFIED:
         status = _status_by_time(connection, assessment, stored.expiry_s, at, known, own, reasons)
-    elif status == "revoked":
+    elif status is Status.REVOKED:
         reasons.append(f"it was revoked until {format_time_utc(stored.revoked_until_s or 0)}")
     else:
-        reasons.append(f"it is {status}, not certified")
+        reasons.append(f"it is {status.name.lower()}, not certified")
     return Certificate(
         certificate_number=number,
         district_id=assessment.district_id,
@@ -87,8 +85,8 @@ def certificate(
         vintage_id=assessment.vintage_id,
         at_time_utc=to_time(at.time_s),
         known_time_utc=to_time(known.time_s),
-        status=status,
-        valid=status == "certified",
+        status=status.name.title(),
+        valid=status is Status.CERTIFIED,
         reasons=reasons,
         applied_time_utc=to_time(steps[0].time),
         certified_time_utc=None if stored.certified_s is None else to_time(stored.certified_s),
@@ -144,7 +142,7 @@ def _steps(connection: Connection, number: int, until: int | None = None) -> lis
 
 @dataclass(slots=True)
 class _Stored:
-    status: str = "applied"
+    status: Status = Status.APPLIED
     certified_s: int | None = None
     expiry_s: int | None = None
     revoked_until_s: int | None = None
@@ -155,18 +153,18 @@ def _stored(steps: list[Row[Any]]) -> _Stored:
     stored = _Stored()
     for step in steps:
         details = json.loads(step.details)
-        if step.kind == "provisional_granted":
-            stored.status = "provisional"
-        elif step.kind == "certified":
-            stored.status, stored.expiry_s = "certified", details["expiry_s"]
+        if step.kind == "ProvisionalGranted":
+            stored.status = Status.PROVISIONAL
+        elif step.kind == "Certified":
+            stored.status, stored.expiry_s = Status.CERTIFIED, details["expiry"]
             if not details["renewal"]:
                 stored.certified_s = step.time
-        elif step.kind == "challenge_decided":
-            stored.status = details["status"]
-            if stored.status == "provisional":
+        elif step.kind == "ChallengeDecided":
+            stored.status = Status[details["status"].upper()]
+            if stored.status is Status.PROVISIONAL:
                 stored.certified_s = stored.expiry_s = None
-        elif step.kind == "revoked":
-            stored.status, stored.revoked_until_s = "revoked", details["until_s"]
+        elif step.kind == "Revoked":
+            stored.status, stored.revoked_until_s = Status.REVOKED, details["until"]
     return stored
 
 
@@ -178,10 +176,10 @@ def _status_by_time(
     known: Moment,
     own: OwnVerdict,
     reasons: list[str],
-) -> str:
+) -> Status:
     if expiry_s is not None and at.time_s >= expiry_s:
         reasons.append(f"it expired at {format_time_utc(expiry_s)}")
-        return "lapsed"
+        return Status.LAPSED
     missing = _gateways_without_key(connection, assessment.district_id, at, known)
     reasons.extend(f"gateway {gateway_id} has no trusted key" for gateway_id in missing)
     if own.finding is not Finding.POSITIVE:
@@ -190,7 +188,7 @@ def _status_by_time(
         reasons.append(
             f"the latest window ended on {format_day(own.window_end)}, more than {FRESH_DAYS} days before"
         )
-    return "suspended" if reasons else "certified"
+    return Status.SUSPENDED if reasons else Status.CERTIFIED
 
 
 def _gateways_without_key(connection: Connection, district_id: str, at: Moment, known: Moment) -> list[str]:
@@ -221,7 +219,7 @@ def _verdict_view(
     return Verdict(
         **{name: getattr(own, name) for name in (*names, *counts)},
         assessment_id=assessment_id,
-        finding=own.finding.name.lower(),
+        finding=finding_name(own.finding),
         positive=own.is_positive,
         window_start_day=to_date(own.window_start),
         window_end_day=to_date(own.window_end),

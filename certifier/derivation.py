@@ -7,6 +7,7 @@ grouping in which they came make no difference.
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select
@@ -15,10 +16,19 @@ from certifier import store
 from certifier.alarms import raise_alarm
 from certifier.assessment import DayReadings, NotAssessable, day_readings, judge
 from certifier.boundary import Boundaries
-from certifier.factors import LACKING, PENDING, DayWeights, Resolution, day_weights, resolve, scheme_rules
+from certifier.factors import (
+    LACKING,
+    PENDING,
+    Resolution,
+    ResolvedWeights,
+    resolve,
+    resolved_weights,
+    scheme_of,
+)
 from contracts.energy import DayAssessment, HourAssessment, HourSums, Weights
 from contracts.hour import HOURS_PER_DAY, first_hour, format_day
 from contracts.reading import ReadingInvalid
+from contracts.scheme import Scheme
 from contracts.tally import DayTally
 
 
@@ -52,7 +62,7 @@ class Derivation:
         self.touch_day(district_id, day)
 
     def touch_factors(self, vintage_id: str, zone: str, day: int) -> None:
-        """Factors of a day were published (or vanished): it and days skipped before it resolve differently."""
+        """Factors of a day came (or vanished): it and the days skipped before it resolve differently."""
         days = store.factor_days
         last = self._connection.execute(
             select(func.max(days.c.day)).where(
@@ -182,19 +192,7 @@ def _concerned_assessments(connection: Connection, district_id: str, day: int) -
     )
 
 
-_SCHEME_COLUMNS = tuple(
-    store.schemes.c[name]
-    for name in (
-        "non_renewable",
-        "is_static",
-        "f_min",
-        "f_max",
-        "g_min",
-        "g_max",
-        "tolerance_bp",
-        "tolerance_wh",
-    )
-)
+_SCHEME_COLUMNS = tuple(store.schemes.c[field.name] for field in fields(Scheme))
 
 
 def _insert_hours(
@@ -270,13 +268,13 @@ def _insert_balances(
     tally: DayTally,
     final: bool,
 ) -> None:
-    rules = scheme_rules(assessment)
+    scheme = scheme_of(assessment)
     resolution = resolve(connection, assessment.vintage_id, assessment.zone, day)
     if resolution.source == PENDING and final:
         resolution = Resolution(LACKING)
-    weights = day_weights(connection, rules, assessment.vintage_id, resolution)
+    resolved = resolved_weights(connection, scheme, assessment.vintage_id, resolution)
     place = {"assessment_id": assessment.assessment_id, "day": day}
-    if weights is None:
+    if resolved is None:
         row = dict.fromkeys((*store.FIGURES, "ghg_lower_mg"))
         connection.execute(
             store.day_balances.insert(),
@@ -293,21 +291,23 @@ def _insert_balances(
             ],
         )
         return
-    judged = judge(readings, tally, rules.tolerance, weights)
+    judged = judge(readings, tally, scheme, resolved.weights)
     connection.execute(
         store.hour_balances.insert(),
         [
-            {**place, "hour": first_hour(day) + hour_of_day, **_hour_row(weights, hour, judged_hour)}
-            for hour_of_day, (hour, judged_hour) in enumerate(zip(weights.primary, judged.hours, strict=True))
+            {**place, "hour": first_hour(day) + hour_of_day, **_hour_row(resolved.source, hour, judged_hour)}
+            for hour_of_day, (hour, judged_hour) in enumerate(
+                zip(resolved.weights.primary, judged.hours, strict=True)
+            )
         ],
     )
-    connection.execute(store.day_balances.insert(), [{**place, **_day_row(weights, judged)}])
+    connection.execute(store.day_balances.insert(), [{**place, **_day_row(resolved, judged)}])
 
 
-def _hour_row(weights: DayWeights, hour: Weights, judged: HourAssessment) -> dict[str, Any]:
+def _hour_row(source: str, hour: Weights, judged: HourAssessment) -> dict[str, Any]:
     flows = judged.flows
     return {
-        "factor_source": weights.source,
+        "factor_source": source,
         "average_factor": hour.electricity.average,
         "marginal_factor": hour.electricity.imported,
         "export_factor": hour.electricity.exported,
@@ -321,10 +321,10 @@ def _hour_row(weights: DayWeights, hour: Weights, judged: HourAssessment) -> dic
     }
 
 
-def _day_row(weights: DayWeights, judged: DayAssessment) -> dict[str, Any]:
+def _day_row(resolved: ResolvedWeights, judged: DayAssessment) -> dict[str, Any]:
     totals = judged.totals
     return {
-        "factor_source": weights.source,
+        "factor_source": resolved.source,
         **{name: getattr(totals, name) for name in store.FIGURES},
         "ghg_lower_mg": sum(hour.ghg_lower_mg for hour in judged.hours),
         "vehicle_excess_wh": judged.vehicle_excess_wh,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
 from certifier import store
-from contracts.energy import CARRIER_COUNT, CarrierFactor, FactorRange, HourFactors, Tolerance, Weights
 from contracts.factor import unpack_day
-from contracts.hour import DAY_S, HOURS_PER_DAY, day_start
+from contracts.hour import DAY_S, day_start
+from contracts.scheme import CarrierFactors, DayWeights, Scheme, StaticFactors, VintageFactors, day_weights
 
 DEADLINE_S = 30 * DAY_S
 
@@ -28,35 +28,16 @@ class Resolution:
 
 
 @dataclass(frozen=True)
-class DayWeights:
-    """The weights of a day's 24 hours for primary energy and for greenhouse gas."""
+class ResolvedWeights:
+    """The weights of a day's 24 hours and where the factors come from."""
 
     source: str
-    primary: Sequence[Weights]
-    ghg: Sequence[Weights]
+    weights: DayWeights
 
 
-@dataclass(frozen=True)
-class SchemeRules:
-    """What a scheme says about weights and tolerance."""
-
-    non_renewable: bool
-    is_static: bool
-    primary_range: FactorRange
-    ghg_range: FactorRange
-    tolerance: Tolerance
-
-
-def scheme_rules(row: Row[tuple[object, ...]]) -> SchemeRules:
-    """The rules in a row of `store.schemes`."""
-    values = row._mapping
-    return SchemeRules(
-        non_renewable=values["non_renewable"],
-        is_static=values["is_static"],
-        primary_range=FactorRange(values["f_min"], values["f_max"]),
-        ghg_range=FactorRange(values["g_min"], values["g_max"]),
-        tolerance=Tolerance(values["tolerance_bp"], values["tolerance_wh"]),
-    )
+def scheme_of(row: Row[Any]) -> Scheme:
+    """The scheme in a row that has its columns."""
+    return Scheme(**{field.name: row._mapping[field.name] for field in fields(Scheme)})
 
 
 def resolve(
@@ -88,57 +69,29 @@ def resolve(
     return Resolution(LACKING)
 
 
-def day_weights(
-    connection: Connection, rules: SchemeRules, vintage_id: str, resolution: Resolution
-) -> DayWeights | None:
+def resolved_weights(
+    connection: Connection, scheme: Scheme, vintage_id: str, resolution: Resolution
+) -> ResolvedWeights | None:
     """Weights of a day under a scheme and vintage; None while its factors are pending."""
-    vintage = connection.execute(
-        select(store.vintages.c.static_factors, store.vintages.c.carrier_factors).where(
-            store.vintages.c.vintage_id == vintage_id
-        )
-    ).one()
-    column = 1 if rules.non_renewable else 0
-    carriers = _carriers(vintage.carrier_factors, column)
-    carriers_ghg = _carriers(vintage.carrier_factors, 2)
-    primary: list[HourFactors]
-    ghg: list[HourFactors]
-    source = resolution.source
-    if rules.is_static:
-        source = STATIC
-        static = json.loads(vintage.static_factors)
-        primary = [HourFactors.static(static["import"][column], static["export"][column])] * HOURS_PER_DAY
-        ghg = [HourFactors.static(static["import"][2], static["export"][2])] * HOURS_PER_DAY
-    elif source == PENDING:
+    source = STATIC if scheme.is_static else resolution.source
+    if source == PENDING:
         return None
-    elif resolution.factors is None:
-        primary = [HourFactors.least_favourable(rules.primary_range)] * HOURS_PER_DAY
-        ghg = [HourFactors.least_favourable(rules.ghg_range)] * HOURS_PER_DAY
-    else:
-        published = unpack_day(resolution.factors)
-        primary = [hour.primary(rules.non_renewable) for hour in published]
-        ghg = [hour.ghg() for hour in published]
-    return DayWeights(
-        source,
-        [Weights(factors, rules.primary_range, carriers) for factors in primary],
-        [Weights(factors, rules.ghg_range, carriers_ghg) for factors in ghg],
-    )
+    hours = None if resolution.factors is None else unpack_day(resolution.factors)
+    return ResolvedWeights(source, day_weights(scheme, vintage_factors(connection, vintage_id), hours))
 
 
-def import_static(connection: Connection, vintage_id: str) -> tuple[int, int]:
-    """Total and non-renewable static factor of imported electricity, 1/1000."""
-    static = json.loads(
-        connection.execute(
-            select(store.vintages.c.static_factors).where(store.vintages.c.vintage_id == vintage_id)
-        ).scalar_one()
-    )
-    return static["import"][0], static["import"][1]
+def vintage_factors(connection: Connection, vintage_id: str) -> VintageFactors:
+    """What a vintage fixes."""
+    row = connection.execute(select(store.vintages).where(store.vintages.c.vintage_id == vintage_id)).one()
+    return _vintage_factors(row.f_min, row.f_max, row.g_max, row.static_factors, row.carrier_factors)
 
 
-@lru_cache(maxsize=256)
-def _carriers(text: str, column: int) -> tuple[CarrierFactor, ...]:
-    """Factors of carriers 1 to 8 in one column: 0 total, 1 non-renewable, 2 GHG."""
-    stored = json.loads(text)
-    return tuple(
-        CarrierFactor(stored[str(number)]["bought"][column], stored[str(number)]["export"][column])
-        for number in range(1, CARRIER_COUNT + 1)
+@lru_cache(maxsize=64)
+def _vintage_factors(f_min: int, f_max: int, g_max: int, static: str, carriers: str) -> VintageFactors:
+    return VintageFactors(
+        f_min,
+        f_max,
+        g_max,
+        StaticFactors(**json.loads(static)),
+        tuple(CarrierFactors(**entry) for entry in json.loads(carriers)),
     )

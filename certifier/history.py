@@ -1,8 +1,8 @@
-"""An assessment's final days as we compute them, and what else its verdict depends on, as known at any block."""
+"""An assessment's final days as we compute them, and what else its verdict depends on, as known then."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -16,41 +16,9 @@ ALWAYS = 2**62
 """A block number above all others: everything that is known."""
 
 
-class StatedVerdict(Protocol):
-    """A verdict as the chain states it."""
-
-    finding: int
-    window_start: int
-    window_end: int
-    balance: int
-    lower: int
-    upper: int
-    ghg: int
-    ghg_upper: int
-    complete_hours: int
-    total_hours: int
-    worst_block_hours: int
-    first_version: int
-    last_version: int
-
-
-def verdict_figures(stated: StatedVerdict) -> dict[str, int]:
-    """The figures of a verdict of the chain under the names of `contracts.verdict.Verdict`."""
-    return {
-        "finding": stated.finding,
-        "window_start": stated.window_start,
-        "window_end": stated.window_end,
-        "balance_mwh_pe": stated.balance,
-        "lower_mwh_pe": stated.lower,
-        "upper_mwh_pe": stated.upper,
-        "ghg_mg": stated.ghg,
-        "ghg_upper_mg": stated.ghg_upper,
-        "complete_hours": stated.complete_hours,
-        "total_hours": stated.total_hours,
-        "worst_block_hours": stated.worst_block_hours,
-        "first_version": stated.first_version,
-        "last_version": stated.last_version,
-    }
+def finding_name(finding: Finding) -> str:
+    """Name of a finding as the contract writes it, such as `BalanceNotPositive`."""
+    return "".join(word.title() for word in finding.name.split("_"))
 
 
 def load_history(connection: Connection, assessment: Row[Any]) -> History:
@@ -100,7 +68,7 @@ def verdict_at(
     happened_by: int = ALWAYS,
     known_by: int = ALWAYS,
 ) -> Verdict:
-    """The latest verdict over the days that were final by `happened_by`, with what was known by `known_by`."""
+    """The latest verdict over the days final by block `happened_by`, with what was known by `known_by`."""
     history = load_history(connection, assessment)
     found = circumstances(connection, boundaries, assessment, happened_by, known_by)
     frontier = history.frontier(min(happened_by, known_by))

@@ -1,9 +1,9 @@
 """The indicators of domain.md §5, with numerator and denominator, formula, version, unit and resolution.
 
-Computed exactly in integers as far as sums go. An hour enters only if it has measured records for every point and no
-batch of it is tainted; a span without such an hour has no indicators. On-site generation `g` is production, load `l`
-consumption, net exchange `x` export minus import. A resolution other than an hour sums the hours of each step first,
-and changes the values.
+Computed exactly in integers as far as sums go. An hour enters only if it has measured records for every point
+and no batch of it is tainted; a span without such an hour has no indicators. On-site generation `g` is
+production, load `l` consumption, net exchange export minus import. A resolution other than an hour sums the
+hours of each step first, and changes the values.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from certifier import store
-from certifier.factors import import_static, resolve
+from certifier.factors import resolve, vintage_factors
 from certifier.queries import assessment_row, to_date
 from certifier.views import Indicator
 from contracts.factor import unpack_day
@@ -62,7 +62,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A fraction, or the reason why there is none; the value may come from something else than the two parts."""
+    """A value with its numerator and denominator, or the reason why there is none."""
 
     numerator: float | None = None
     denominator: float | None = None
@@ -277,8 +277,8 @@ def indicators(
     """
     if resolution not in RESOLUTIONS:
         raise ResolutionUnknown(
-            f"resolution {resolution!r} is unknown: use one of {', '.join(RESOLUTIONS)}; finer than an hour is "
-            "not on chain"
+            f"resolution {resolution!r} is unknown: use one of {', '.join(RESOLUTIONS)}; finer than an hour "
+            "is not on chain"
         )
     hours_per_step = RESOLUTIONS[resolution]
     steps, weighed = load_steps(connection, assessment_id, first, end, hours_per_step)
@@ -379,7 +379,8 @@ def _import_factors(
     ).one()
     found: dict[int, tuple[int, int]] = {}
     if assessment.is_static:
-        static = import_static(connection, assessment.vintage_id)
+        electricity = vintage_factors(connection, assessment.vintage_id).electricity
+        static = (electricity.import_total, electricity.import_non_renewable)
         return dict.fromkeys(range(first_hour(first), first_hour(end)), static)
     days = store.factor_days
     own = {

@@ -62,9 +62,11 @@ def as_of(connection: Connection) -> AsOf | None:
 
 
 def revision(connection: Connection) -> str:
-    """Name of the projection's content: the followed block's number and hash; "empty" before the first."""
+    """Name of the projection's content: the followed block and the number of alarms."""
     row = connection.execute(select(store.head.c.block_number, store.head.c.block_hash)).one_or_none()
-    return "empty" if row is None else f"{row.block_number}-{row.block_hash[2:18]}"
+    if row is None:
+        return "empty"
+    return f"{row.block_number}-{row.block_hash[2:18]}-{count(connection, store.alarms)}"
 
 
 def status(connection: Connection) -> Status:
@@ -180,7 +182,7 @@ def to_verdict(row: Row[Any]) -> Verdict:
     return Verdict.model_validate(
         {
             **row._mapping,
-            "positive": row.finding == "positive",
+            "positive": row.finding == "Positive",
             "window_start_day": to_date(row.window_start_day),
             "window_end_day": to_date(row.window_end_day),
             "first_boundary_version": row.first_version,
@@ -229,7 +231,7 @@ def closed_hours(connection: Connection) -> int:
 def hour_balances(
     connection: Connection, district_id: str, first: int, end: int, assessment_id: str | None = None
 ) -> list[HourBalance]:
-    """Hours in `[first, end)` of the days with records, as far as they are over, with an assessment's balance."""
+    """Hours in `[first, end)` of days with records, if they are over, with an assessment's balance."""
     table = store.hours
     query = (
         select(table)

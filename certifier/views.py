@@ -322,6 +322,7 @@ class BatchReference(View):
     replaces: int
     replaced: bool = Field(description="None of its hours is in force any more")
     block_number: int
+    log_index: int
     transaction_hash: str
     payload_hash: str
     key: str | None
