@@ -15,6 +15,7 @@ from contracts.facts import Facts, FactsInvalid
 from contracts.hour import day_of, format_day, window_start
 from contracts.keccak import keccak
 from contracts.key import SignatureInvalid
+from contracts.proven_state import ProofInvalid
 from contracts.reading import (
     Adjustment,
     KindSum,
@@ -287,7 +288,12 @@ class _Days:
             signer = message.signer(unhex(batch.signature), self._domain)
         except (SignatureInvalid, ReadingInvalid) as problem:
             raise FactsInvalid(signature_place, f"{key}: {problem}") from None
-        owner = self._facts.gateway_of_key(unhex(signer))
+        try:
+            owner = self._facts.gateway_of_key(unhex(signer))
+        except ProofInvalid as problem:
+            raise FactsInvalid(
+                signature_place, f"{key}: recovers {signer}, of which nothing is proven ({problem})"
+            ) from None
         if owner != key.gateway_id:
             raise FactsInvalid(
                 signature_place,
@@ -311,12 +317,14 @@ class _Days:
             auditor = message.signer(unhex(batch.auditor_signature), self._domain)
         except (SignatureInvalid, ReadingInvalid) as problem:
             raise FactsInvalid(place, f"{key}: {problem}") from None
-        if self._facts.organisation_of(unhex(operator)) != self._district.operator_organisation:
+        if self._organisation(operator, f"{place}.operator_signature", key) != (
+            self._district.operator_organisation
+        ):
             raise FactsInvalid(
                 f"{place}.operator_signature",
                 f"{key}: {operator} is no account of the district's meter operator",
             )
-        auditing = self._facts.organisation_of(unhex(auditor))
+        auditing = self._organisation(auditor, f"{place}.auditor_signature", key)
         if not any(auditing) or auditing in (
             self._district.operator_organisation,
             self._district.owner_organisation,
@@ -327,6 +335,14 @@ class _Days:
             )
         for signer in (operator, auditor):
             self.signers[signer] = self.signers.get(signer, 0) + 1
+
+    def _organisation(self, signer: str, place: str, key: BatchKey) -> bytes:
+        try:
+            return self._facts.organisation_of(unhex(signer))
+        except ProofInvalid as problem:
+            raise FactsInvalid(
+                place, f"{key}: recovers {signer}, of which nothing is proven ({problem})"
+            ) from None
 
 
 class _Readings:

@@ -311,8 +311,8 @@ def homes_day(hours: range = range(24), shift_wh: int = 0) -> bytes:
 def run(folder: Path, days: int) -> tuple[EmbeddedNode, SmallRun]:
     """The chain's process and the finished run; the caller stops the process.
 
-    The first day has a correction, the second a gap, a missing and an estimated grid record, the third (if there
-    is one) an adjustment after it was final.
+    The first day has a correction, the second a gap, a missing and an estimated grid record, the third (if
+    there is one) an adjustment after it was final.
     """
     node = EmbeddedNode(folder, "--genesis-time", "2018-12-01")
     small = SmallRun(Chain(node.url))
