@@ -1,8 +1,8 @@
 """A device's side of the conversation: it keeps each message until the gateway's receipt (domain.md §9).
 
 The broker's acknowledgement promises nothing, so a message without a receipt is sent again: after a
-reconnection at once, else every `resend_s`. The gateway recognises what it has already. Whoever builds a device
-may use this as the reference; the replays, benches and journeys do.
+reconnection at once, else every `resend_s`. The gateway recognises what it has already. Whoever builds a
+device may use this as the reference; the replays, benches and journeys do.
 """
 
 import threading
@@ -13,9 +13,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 MAX_IN_FLIGHT: Final = 1000
@@ -64,7 +63,7 @@ class Device:
         self._unacknowledged: dict[str, tuple[bytes, float]] = {}
         self._closing = threading.Event()
         self._subscribed = threading.Event()
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id=device, protocol=MQTTv5)
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=device, protocol=MQTTv311)
         self._client.max_inflight_messages_set(MAX_IN_FLIGHT)
         self._client.reconnect_delay_set(1, 5)
         if user is not None:
@@ -111,7 +110,7 @@ class Device:
                 )
 
     def _connected(
-        self, client: Client, _user: Any, _flags: ConnectFlags, reason: ReasonCode, _props: Properties | None
+        self, client: Client, _user: Any, _flags: ConnectFlags, reason: ReasonCode, _props: Any
     ) -> None:
         if not reason.is_failure:
             client.subscribe(self._down, qos=1)

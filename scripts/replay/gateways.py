@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from scripts.replay.config import DistrictTable, GatewayTable, PointTable, Repla
 PASSWORD = "replay"
 """Protects keys that sign nothing but this replay; a real gateway's password is a secret."""
 KEYSTORE_ITERATIONS = 4096
+GATEWAY_USER = "gateway"
+"""The gateways of a district at its broker."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class GatewaySetting:
     salts: dict[str, bytes]
     config: Path
     http_port: int
+    device_password: str
 
     @property
     def id(self) -> str:
@@ -34,12 +38,17 @@ class GatewaySetting:
     @property
     def device(self) -> str:
         """Slug of its one device: a data logger that posts every point."""
-        return f"{self.table.id[:25]}-logger"
+        return device_of(self.table)
 
     @property
     def points(self) -> list[PointTable]:
         """Open points, then private ones."""
         return [*self.table.point, *self.table.member]
+
+
+def device_of(table: GatewayTable) -> str:
+    """Slug of a gateway's data logger."""
+    return f"{table.id[:25]}-logger"
 
 
 def write_setting(
@@ -50,19 +59,30 @@ def write_setting(
     mqtt_port: int,
     http_port: int,
     deployment: Path,
+    passwords: Mapping[str, str],
 ) -> GatewaySetting:
-    """Make a gateway's key, salts and configuration file in `folder`."""
+    """Make a gateway's key, salts and configuration in `folder`; `passwords` are the broker's, by user."""
     folder.mkdir(parents=True, exist_ok=True)
     key = SigningKey.generate()
     (folder / f"{table.id}.password").write_text(PASSWORD + "\n", "utf-8")
     key.save(folder / f"{table.id}.json", PASSWORD, KEYSTORE_ITERATIONS)
     salts = {member.serial: os.urandom(32) for member in table.member}
-    setting = GatewaySetting(district, table, key, salts, folder / f"{table.id}.toml", http_port)
+    device = device_of(table)
+    setting = GatewaySetting(
+        district, table, key, salts, folder / f"{table.id}.toml", http_port, passwords[device]
+    )
+    broker_password = folder / f"{table.id}.broker-password"
+    broker_password.write_text(passwords[GATEWAY_USER] + "\n", "utf-8")
     document: dict[str, Any] = {
         "gateway": {"id": table.id, "district": district.id, "data": f"{table.id}.sqlite"},
         "key": {"keystore": f"{table.id}.json", "password_file": f"{table.id}.password"},
         "chain": {"deployment": str(deployment), "clock": "chain"},
-        "mqtt": {"url": f"mqtt://127.0.0.1:{mqtt_port}"},
+        "mqtt": {
+            "url": f"mqtt://127.0.0.1:{mqtt_port}",
+            "user": GATEWAY_USER,
+            "password_file": broker_password.name,
+            "version": "3.1.1",
+        },
         "http": {"port": http_port},
         "relay": {
             "batch_hours": 24,

@@ -1,0 +1,148 @@
+"""The real processes of a replay: brokers, chain, gateways, certifier, and the devices that post."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contracts.chain import Chain
+from contracts.hour import DAY_S
+from gateway.broker import write_configuration
+from gateway.device import Device, DeviceReceipt
+from scripts.replay.config import DistrictTable, ReplayConfig
+from scripts.replay.founding import Accounts, Founder
+from scripts.replay.gateways import GATEWAY_USER, GatewaySetting, device_of, write_setting
+from scripts.replay.processes import LOOPBACK, Supervised, Supervisor, free_port, listening
+
+PED = (sys.executable, "-m", "scripts.command_line")
+DAYS_BEFORE = 3
+"""The chain begins so many days before the first replayed day, because boundaries start in the future."""
+
+
+class ReadingsRefused(RuntimeError):
+    """A gateway refused readings of the replay; the message holds its reasons."""
+
+
+class World:
+    """Everything that runs for a replay; processes end with the supervisor."""
+
+    def __init__(self, supervisor: Supervisor, folder: Path, config: ReplayConfig) -> None:
+        self.supervisor = supervisor
+        self.folder = folder
+        self.config = config
+        self.deployment = folder / "deployment.json"
+        self.database = folder / "certifier.sqlite"
+        self.settings: list[GatewaySetting] = []
+        self.devices: dict[str, Device] = {}
+        self.brokers: dict[str, Supervised] = {}
+        self.gateways: dict[str, Supervised] = {}
+        self.certifier_port = free_port()
+        self.chain_port = free_port()
+        self.refused: list[str] = []
+
+    def start(self) -> None:
+        """Start all, found the world on chain, connect the devices. Raises ProcessFailed and others."""
+        self.chain_process = self._start_chain()
+        self.chain = Chain(f"http://{LOOPBACK}:{self.chain_port}", gas_price_wei=0)
+        self.founder = Founder(self.chain, Accounts())
+        self.founder.deploy(self.deployment)
+        for district in self.config.district:
+            self._start_broker(district)
+        self.founder.register(self.config, self.settings)
+        for setting in self.settings:
+            self._start_gateway(setting)
+        self.certifier = self._start_certifier()
+        for device in self.devices.values():
+            device.start()
+
+    def close(self) -> None:
+        """Disconnect the devices; the supervisor ends the processes."""
+        for device in self.devices.values():
+            device.close()
+
+    def check(self) -> None:
+        """Raises ProcessFailed when a process ended by itself, ReadingsRefused when a gateway refused."""
+        self.supervisor.check()
+        if self.refused:
+            raise ReadingsRefused(self.refused[0])
+
+    def _start_chain(self) -> Supervised:
+        genesis = datetime.fromtimestamp(self.config.start_s - DAYS_BEFORE * DAY_S, UTC)
+        command = [
+            *(*PED, "chain", "serve"),
+            *("--data", str(self.folder / "chain")),
+            *("--port", str(self.chain_port)),
+            *("--genesis-time", genesis.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        ]
+        return self.supervisor.start("chain", command, lambda: listening(self.chain_port))
+
+    def _start_broker(self, district: DistrictTable) -> None:
+        port = free_port()
+        folder = self.folder / "brokers" / district.id
+        devices = [device_of(table) for table in district.gateway]
+        passwords = write_configuration(folder, district.id, GATEWAY_USER, devices, LOOPBACK, port, None)
+        name = f"broker-{district.id}"
+        command = broker_command(folder, district.id, port)
+        self.brokers[district.id] = self.supervisor.start(name, command, lambda: listening(port))
+        for table in district.gateway:
+            setting = write_setting(
+                self.folder / "gateways",
+                self.config,
+                district,
+                table,
+                port,
+                free_port(),
+                self.deployment.resolve(),
+                passwords,
+            )
+            self.settings.append(setting)
+            self.devices[table.id] = Device(
+                f"mqtt://{LOOPBACK}:{port}",
+                district.id,
+                setting.device,
+                user=setting.device,
+                password=setting.device_password,
+                on_receipt=self._keep_refusals,
+            )
+
+    def _keep_refusals(self, receipt: DeviceReceipt) -> None:
+        self.refused += [f"message {receipt.message_id}: {problem}" for problem in receipt.refused]
+
+    def _start_gateway(self, setting: GatewaySetting) -> None:
+        command = [*PED, "gateway", "run", str(setting.config)]
+        self.gateways[setting.id] = self.supervisor.start(
+            setting.id, command, lambda: listening(setting.http_port)
+        )
+
+    def _start_certifier(self) -> Supervised:
+        command = [
+            *(*PED, "certifier", "serve"),
+            *("--deployment", str(self.deployment)),
+            *("--database", f"sqlite:///{self.database}"),
+            *("--port", str(self.certifier_port)),
+        ]
+        return self.supervisor.start("certifier", command, lambda: listening(self.certifier_port))
+
+
+def mosquitto() -> str | None:
+    """Path of the installed Mosquitto; None where there is none."""
+    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+
+
+def broker_command(folder: Path, district: str, port: int) -> Sequence[str]:
+    """Mosquitto with the configuration in `folder` where it is installed, else the embedded broker."""
+    program = mosquitto()
+    if program is not None:
+        configuration = folder / "mosquitto.conf"
+        if os.geteuid() == 0:  # it would become another user, who may not read the folder
+            configuration.write_text(configuration.read_text("utf-8") + "user root\n", "utf-8")
+        return [program, "-c", str(configuration)]
+    return [
+        *(*PED, "gateway", "broker"),
+        *("--port", str(port)),
+        *("--folder", str(folder)),
+        *("--district", district),
+        *("--gateway-user", GATEWAY_USER),
+    ]
