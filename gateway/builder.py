@@ -1,8 +1,8 @@
 """Makes signed batches of the hours that are due (domain.md §2, §8), in one transaction of the outbox.
 
 One batch holds hours of one UTC day and stream. New hours and corrections never share a batch, and a
-correction replaces hours of one earlier batch. What is on the chain is compared with what the outbox says now,
-so an hour is sent because it is new or different, and never because it might be.
+correction replaces hours of one earlier batch. What is on the chain is compared with what the outbox says
+now, so an hour is sent because it is new or different, and never because it might be.
 """
 
 import sqlite3
@@ -58,7 +58,7 @@ class Builder:
         `chain_sequence` is the last sequence on the chain, `tainted` are hours of the day that count as
         missing there until they are signed anew.
         """
-        minimum = minimum_members() if private else 0
+        minimum = max(minimum_members(), self._policy.minimum_members) if private else 0
         with transaction(self._db):
             touched = self._batches.touched().get((private, day), {})
             closed = sorted(hour for hour in touched if hour_start(hour + 1) <= now_s)
@@ -89,7 +89,7 @@ class Builder:
                 sequence += 1
                 if sequence > MAX_SEQUENCE:
                     raise SequencesUsedUp(
-                        f"{format_day(day)} has had {MAX_SEQUENCE} batches; further changes need an adjustment"
+                        f"{format_day(day)} has had {MAX_SEQUENCE} batches; changes need an adjustment"
                     )
                 rows.append(self._sign(private, day, sequence, draft, now_s))
                 settled += [section.hour for section in draft.sections]
@@ -150,7 +150,7 @@ class Builder:
         if all(section.complete for section in draft.sections):
             return True
         changed_s = min(touched[section.hour] for section in draft.sections)
-        return now_s - changed_s >= self._policy.patience_s
+        return not 0 <= now_s - changed_s < self._policy.patience_s
 
     def _split(self, fresh: list[Section], points: int) -> list[Draft]:
         """Batches of at most `max_records` records, so that a block can hold each."""

@@ -151,6 +151,8 @@ class RelayTable(_Table):
     max_age_s: int = Field(default=HOUR_S, ge=0, le=7 * DAY_S)
     patience_s: int = Field(default=900, ge=0, le=7 * DAY_S)
     poll_s: float = Field(default=1.0, gt=0, le=60)
+    minimum_members: int = Field(default=5, ge=5, le=255)
+    """Fewest members behind a private sum, where this is more than what the registry demands."""
     max_records: int = Field(default=6000, ge=1, le=20_000)
     """Most records of one batch; a longer day is sent in several."""
 

@@ -64,7 +64,7 @@ class Inclusion:
 
 
 class LedgerLink:
-    """Calls of one gateway; they raise what contracts.chain raises: ChainUnavailable, ContractError, RpcFailed."""
+    """Calls of one gateway; they raise ChainUnavailable, ContractError, RpcFailed (contracts.chain)."""
 
     def __init__(
         self, chain: Chain, deployment: dict[str, Any], gateway_id: str, account: SigningKey
