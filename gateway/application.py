@@ -6,6 +6,7 @@ from typing import Any
 
 import uvicorn
 
+from contracts.deployment import Deployment
 from contracts.key import SigningKey
 from gateway.clock import ChainClock, Clock, SystemClock
 from gateway.config import GatewayConfig, KeyTable
@@ -36,7 +37,7 @@ class Gateway:
         self.config = config
         key = _load_key(config.key)
         relayer = key if config.chain.relayer is None else _load_key(config.chain.relayer)
-        self.link = LedgerLink.from_file(config.chain.deployment, config.gateway.id, relayer)
+        self.link = LedgerLink(Deployment.load(config.chain.deployment), config.gateway.id, relayer)
         self.clock: Clock = (
             ChainClock(self.link.block_time_s) if config.chain.clock == "chain" else SystemClock()
         )

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.chain import ChainUnavailable
+from contracts.deployment import DeploymentInvalid
 from contracts.hour import TimeInvalid, format_time_utc, parse_day, parse_hour_utc, parse_time_utc
 from contracts.key import KeystoreInvalid, SigningKey
 from gateway.application import Gateway, HttpFailed
@@ -26,7 +27,6 @@ from gateway.broker import Tls, serve, write_configuration
 from gateway.config import ConfigInvalid, load_config
 from gateway.declaration import DeclarationInvalid, declare_exchange, resend_day
 from gateway.keystore import PasswordMissing, new_key, read_secret
-from gateway.ledger import DeploymentInvalid
 from gateway.lookup import Lookup, PointUnknown
 from gateway.metering import Exchange
 from gateway.outbox import OutboxUnusable, connect

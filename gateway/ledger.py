@@ -1,15 +1,15 @@
 """The one place where a gateway speaks to the Ledger and the Registry."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from contracts.chain import Chain
+from contracts.deployment import Deployment
+from contracts.events import OpenBatchRecorded, PrivateBatchRecorded
 from contracts.hour import HOURS_PER_DAY
 from contracts.interface import Interface
 from contracts.key import SigningKey
-from contracts.reading import PrivateBatch, SigningDomain
+from contracts.platform import Platform
 from contracts.slug import to_bytes32
 from gateway.signing import Batch
 
@@ -19,16 +19,10 @@ _BYTE_GAS: Final = 250
 """Generous: a batch of 500 records takes 560 gas a record, 70 a byte (unused gas is not paid for)."""
 
 
-class DeploymentInvalid(ValueError):
-    """The deployment file cannot be used."""
-
-
 @dataclass(frozen=True, slots=True)
 class StreamWord:
     """What the chain holds of a gateway's stream on a day."""
 
-    holders: tuple[int, ...]
-    """For each hour of the day the sequence of the batch that holds it; 0 none."""
     last_sequence: int
     tainted: frozenset[int]
     """Hours of the day that were signed by a compromised key and count as missing."""
@@ -66,26 +60,22 @@ class Inclusion:
 class LedgerLink:
     """Calls of one gateway; they raise ChainUnavailable, ContractError, RpcFailed (contracts.chain)."""
 
-    def __init__(
-        self, chain: Chain, deployment: dict[str, Any], gateway_id: str, account: SigningKey
-    ) -> None:
-        self._chain = chain
-        self._ledger: str = deployment["ledger"]
-        self._registry: str = deployment["registry"]
-        self._first_block: int = deployment.get("deployed_block", 0)
-        self._gateway = to_bytes32(gateway_id)
+    def __init__(self, deployment: Deployment, gateway_id: str, account: SigningKey) -> None:
+        """Asks nothing of the chain yet. `account` sends the transactions."""
+        self._deployment = deployment
+        self._chain = Chain(deployment.rpc_url, retry_s=1.0)
+        self._connected: Platform | None = None
+        self._gateway_id = gateway_id
         self._account = account
         self._finality_s: int | None = None
-        self.domain = SigningDomain(deployment["chain_id"], self._ledger)
+        self.domain = deployment.signing_domain
 
-    @classmethod
-    def from_file(cls, path: Path, gateway_id: str, account: SigningKey) -> "LedgerLink":
-        """Link by a deployment file. Raises DeploymentInvalid naming what is wrong, OSError."""
-        try:
-            deployment = json.loads(path.read_text("utf-8"))
-            return cls(Chain(deployment["rpc_url"], retry_s=1.0), deployment, gateway_id, account)
-        except (ValueError, KeyError, TypeError) as error:
-            raise DeploymentInvalid(f"{path} is no deployment file: {error!r}") from None
+    @property
+    def _platform(self) -> Platform:
+        """Raises DeploymentInvalid when the chain is another than the deployment's."""
+        if self._connected is None:
+            self._connected = Platform(self._chain, self._deployment)
+        return self._connected
 
     def block_time_s(self) -> int:
         """Unix time of the newest block."""
@@ -99,28 +89,22 @@ class LedgerLink:
     def finality_s(self) -> int:
         """Seconds after the end of a day from which it is final."""
         if self._finality_s is None:
-            self._finality_s = self._chain.call(self._ledger, "Ledger", "finalitySeconds")
+            self._finality_s = self._platform.finality_s()
         return self._finality_s
 
     def stream(self, private: bool, day: int) -> StreamWord:
         """What the newest block holds of a stream on a day."""
-        word: int = self._chain.call(self._ledger, "Ledger", "streamWord", self._gateway, day, private)
-        return StreamWord(
-            tuple(word >> 8 * hour & 0xFF for hour in range(HOURS_PER_DAY)),
-            word >> 192 & 0xFF,
-            frozenset(hour for hour in range(HOURS_PER_DAY) if word >> (232 + hour) & 1),
-        )
+        state = self._platform.stream(self._gateway_id, day, private)
+        tainted = frozenset(hour for hour in range(HOURS_PER_DAY) if state.tainted_hours >> hour & 1)
+        return StreamWord(state.last_sequence, tainted)
 
     def batch_hash(self, private: bool, day: int, sequence: int) -> bytes:
         """Keccak-256 of an accepted batch's payload; zeros when there is none."""
-        digest: bytes = self._chain.call(
-            self._ledger, "Ledger", "batchHash", self._gateway, day, private, sequence
-        )
-        return digest
+        return self._platform.batch_hash(self._gateway_id, day, private, sequence)
 
     def manifest(self, day: int) -> list[ManifestEntry]:
         """The gateway's open points on a day, in the registered order."""
-        pointer = self._chain.call(self._registry, "Registry", "openContext", self._gateway, day)[2]
+        pointer = self._context("openContext", day)[2]
         code = self._chain.code(pointer)[1:]
         return [
             ManifestEntry(code[place], int.from_bytes(code[place + 4 : place + 8], "big"))
@@ -129,28 +113,17 @@ class LedgerLink:
 
     def minimum_members(self, day: int) -> int:
         """Fewest members behind a sum of a private batch."""
-        minimum: int = self._chain.call(self._registry, "Registry", "privateContext", self._gateway, day)[3]
-        return minimum
+        return int(self._context("privateContext", day)[3])
 
-    def submit(self, batch: Batch, signature: bytes, old_payload: bytes | None) -> bytes:
+    def _context(self, function: str, day: int) -> Any:
+        registry = self._deployment.registry
+        return self._chain.call(registry, "Registry", function, to_bytes32(self._gateway_id), day)
+
+    def submit(self, batch: Batch, signature: bytes, old_payload: bytes) -> bytes:
         """Send a batch, with the whole payload of the batch that it corrects; the transaction's hash."""
-        private = isinstance(batch, PrivateBatch)
-        function = ("record" if old_payload is None else "correct") + ("Private" if private else "Open")
-        size = len(batch.payload) + len(old_payload or b"")
+        size = len(batch.payload) + len(old_payload)
         gas = _BASE_GAS + _HOUR_GAS * HOURS_PER_DAY + _BYTE_GAS * size
-        shown = () if old_payload is None else (old_payload,)
-        fields: dict[str, Any] = {
-            "gatewayId": self._gateway,
-            "day": batch.day,
-            "sequence": batch.sequence,
-            "replaces": batch.replaces,
-            "payload": batch.payload,
-        }
-        if isinstance(batch, PrivateBatch):
-            fields["changedMembers"] = batch.changed_members
-        return self._chain.send(
-            self._account, self._ledger, "Ledger", function, fields, signature, *shown, gas=gas
-        )
+        return self._platform.record(self._account, batch, signature, old_payload, gas=gas)
 
     def inclusion(self, transaction_hash: bytes) -> Inclusion | None:
         """The block that has a transaction, None when none has."""
@@ -167,26 +140,26 @@ class LedgerLink:
     def batches(self, private: bool, day: int) -> list[ChainBatch]:
         """The gateway's accepted batches of a day, from the Ledger's events, by sequence."""
         name = "PrivateBatchRecorded" if private else "OpenBatchRecorded"
-        interface = Interface.of("Ledger")
-        events = self._chain.logs(
-            self._first_block,
-            self._chain.head(),
-            [self._ledger],
-            [interface.event_topic(name), self._gateway, None, day.to_bytes(32, "big")],
-        )
+        topics = [
+            Interface.of("Ledger").event_topic(name),
+            to_bytes32(self._gateway_id),
+            None,
+            day.to_bytes(32, "big"),
+        ]
+        first, ledger = self._deployment.deployed_block, self._deployment.ledger
         found = []
-        for log in events:
-            event = interface.decode_event(log.topics, log.data)
-            assert event is not None
-            values = event.values
+        for log in self._chain.logs(first, self._chain.head(), [ledger], topics):
+            event = self._platform.event(log)
+            assert isinstance(event, OpenBatchRecorded | PrivateBatchRecorded)
+            changed = event.changed_members if isinstance(event, PrivateBatchRecorded) else 0
             found.append(
                 ChainBatch(
-                    values["sequence"],
-                    values["replaces"],
-                    values.get("changedMembers", 0),
-                    values["payload"],
-                    values["signature"],
-                    values["key"],
+                    event.sequence,
+                    event.replaces,
+                    changed,
+                    event.payload,
+                    event.signature,
+                    event.key,
                     log.block_number,
                 )
             )

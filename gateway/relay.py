@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from contracts.chain import RpcFailed
+from contracts.deployment import DeploymentInvalid
 from contracts.errors import ContractError
 from contracts.hour import HOURS_PER_DAY, first_hour, format_day
 from contracts.keccak import keccak
@@ -117,7 +118,7 @@ class Relay:
                 flush = self._flush_asked
             try:
                 settled = self.step(woken=woken, flush=flush > self._flush_done)
-            except (RpcFailed, ContractError, OutboxUnusable, OSError, TimeoutError) as error:
+            except (RpcFailed, ContractError, DeploymentInvalid, OutboxUnusable, OSError) as error:
                 self._failed(str(error), backoff, exc_info=False)
                 continue
             except Exception as error:
@@ -278,7 +279,7 @@ class Relay:
             signature = self._signer.sign(message)
             with transaction(self._db):
                 self._batches.set_signature(batch, signature, self._signer.address, now_s)
-        old_payload = None
+        old_payload = b""
         if batch.replaces:
             live = self._batches.live(batch.private, batch.day)
             old_payload = next(old.payload for old in live if old.sequence == batch.replaces)
