@@ -12,11 +12,11 @@ from sqlalchemy import Connection, Row, select
 from certifier import store
 from contracts import evidence
 from contracts.chain import Block, Chain
-from contracts.evidence import AdjustmentBatch, Batch, Deployment
+from contracts.deployment import CONTRACTS, Deployment
+from contracts.evidence import AdjustmentBatch, Batch, Contracts
 from contracts.examination import BatchKey, Examination, SignedBatch, examine
-from contracts.facts import CONTRACTS, Facts, FactsInvalid
+from contracts.facts import Facts, FactsInvalid
 from contracts.hour import format_time_utc
-from contracts.reading import SigningDomain
 from contracts.verification import VerificationFailed, describe, verify
 
 _SLOTS_PER_REQUEST = 256
@@ -57,12 +57,11 @@ def build_bundle(
     """
     block = chain.block(block_number)
     reader = _LiveState(chain, block)
-    addresses = {name: evidence.unhex(getattr(deployment, name.lower())) for name in CONTRACTS}
-    domain = SigningDomain(deployment.chain_id, deployment.ledger)
+    addresses = {name: evidence.unhex(deployment.address(name)) for name in CONTRACTS}
     try:
         examination = examine(
             Facts(addresses, reader),
-            domain,
+            deployment.signing_domain,
             block.time_s,
             certificate_id,
             lambda key: (find_batch(key), str(key)),
@@ -82,8 +81,9 @@ def build_bundle(
 def _content(
     deployment: Deployment, block: Block, examination: Examination, nodes: list[bytes], codes: list[bytes]
 ) -> dict[str, object]:
+    addresses = {name.lower(): deployment.address(name).lower() for name in CONTRACTS}
     return {
-        "deployment": deployment.model_dump(),
+        "deployment": Contracts(chain_id=deployment.chain_id, **addresses).model_dump(),
         "claim": describe(examination),
         "header": {
             "number": block.number,

@@ -58,7 +58,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Deployment(_Part):
+class Contracts(_Part):
     """Where the contracts are."""
 
     chain_id: Natural
@@ -134,7 +134,7 @@ class Bundle(_Part):
     """A whole proof bundle."""
 
     format: Literal["ped-proof-bundle/1"]
-    deployment: Deployment
+    deployment: Contracts
     claim: Claim
     header: BlockHeader
     nodes: list[Hex]

@@ -15,6 +15,7 @@ from contracts.facts import Facts, FactsInvalid
 from contracts.hour import day_of, format_day, window_start
 from contracts.keccak import keccak
 from contracts.key import SignatureInvalid
+from contracts.lifecycle import Status
 from contracts.proven_state import ProofInvalid
 from contracts.reading import (
     Adjustment,
@@ -27,7 +28,7 @@ from contracts.reading import (
     unpack_open,
     unpack_private,
 )
-from contracts.records import Assessment, CertificateStatus, District, Gateway, Sums, Version
+from contracts.records import Assessment, District, Gateway, Sums, Version
 from contracts.slug import to_bytes32
 from contracts.tally import Stream, TallyGateway, summarise, tally_day
 from contracts.verdict import EDGE_DAYS, Finding, History, Verdict, verdict
@@ -62,7 +63,7 @@ class Examination:
     assessment_id: bytes
     assessment: Assessment
     verdict: Verdict
-    status: CertificateStatus
+    status: Status
     batches: list[SignedBatch]
     """Every batch that holds hours of the window, in the order in which they are needed."""
     signers: Mapping[str, int]
@@ -75,7 +76,7 @@ class Examination:
     @property
     def is_valid(self) -> bool:
         """Whether the certificate was valid in the block."""
-        return self.status is CertificateStatus.CERTIFIED
+        return self.status is Status.CERTIFIED
 
 
 def examine(
@@ -109,12 +110,12 @@ def examine(
     )
     _compare(facts, assessment_id, assessment, history, first_day, window_end)
     status = certificate.status
-    if status is CertificateStatus.CERTIFIED:
+    if status is Status.CERTIFIED:
         fresh = window_end >= day_of(time_s) - FRESH_DAYS
         if time_s >= certificate.expiry_s:
-            status = CertificateStatus.LAPSED
+            status = Status.LAPSED
         elif district.keys_missing or found.finding is not Finding.POSITIVE or not fresh:
-            status = CertificateStatus.SUSPENDED
+            status = Status.SUSPENDED
     return Examination(
         certificate_id=certificate_id,
         assessment_id=assessment_id,

@@ -9,15 +9,16 @@ from functools import lru_cache
 from typing import Final
 
 from contracts.artifacts import artifact
+from contracts.deployment import CONTRACTS
 from contracts.energy import CarrierFactor, FactorRange, HourFactors, Tolerance, Weights
 from contracts.factor import unpack_day
 from contracts.hour import DAY_S, HOURS_PER_DAY, day_start, format_day
 from contracts.keccak import keccak
+from contracts.lifecycle import Status
 from contracts.point import CARRIERS, Kind
 from contracts.records import (
     Assessment,
     CertificateRecord,
-    CertificateStatus,
     District,
     Gateway,
     Manifest,
@@ -30,7 +31,6 @@ from contracts.slug import to_bytes32, to_text
 from contracts.storage import ContractStorage, StateReader
 from contracts.tally import TallyGateway, TallyGroup, TallyPoint
 
-CONTRACTS: Final = ("Registry", "Factors", "Ledger", "Assessments", "Certificates")
 _ENTRY_BYTES: Final = 8
 _PUBLICATION_S: Final = 30 * DAY_S
 _LINKS: Final = {
@@ -270,7 +270,7 @@ class Facts:
             assessment_id=record["assessmentId"].to_bytes(32, "big"),
             district_id=_slug(record["districtId"], f"district of certificate {certificate_id}"),
             scheme_id=_slug(record["schemeId"], f"scheme of certificate {certificate_id}"),
-            status=CertificateStatus(record["status"]),
+            status=Status(record["status"]),
             expiry_s=record["expiry"],
         )
 

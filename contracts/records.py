@@ -4,22 +4,10 @@ Ids are slugs, days are `unix // 86400`, energies Wh, balances mWh_PE, greenhous
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 from contracts.energy import FactorRange, Tolerance
+from contracts.lifecycle import Status
 from contracts.tally import TallyGateway
-
-
-class CertificateStatus(IntEnum):
-    """Statuses of a certificate; the numbers are those of the contract."""
-
-    NONE = 0
-    APPLIED = 1
-    PROVISIONAL = 2
-    CERTIFIED = 3
-    SUSPENDED = 4
-    REVOKED = 5
-    LAPSED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +132,5 @@ class CertificateRecord:
     assessment_id: bytes
     district_id: str
     scheme_id: str
-    status: CertificateStatus
+    status: Status
     expiry_s: int

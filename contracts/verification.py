@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts import evidence
+from contracts.deployment import CONTRACTS
 from contracts.evidence import AdjustmentBatch, Bundle, BundleInvalid, Claim, PartAltered, unhex
 from contracts.examination import BatchKey, Examination, SignedBatch, examine
-from contracts.facts import CONTRACTS, Facts, FactsInvalid
+from contracts.facts import Facts, FactsInvalid
 from contracts.hour import format_day, format_time_utc
 from contracts.proven_state import Header, ProofInvalid, ProvenState, decode_header
 from contracts.reading import SigningDomain

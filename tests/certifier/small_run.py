@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.chain import Chain
-from contracts.evidence import AdjustmentBatch, Batch, Deployment
+from contracts.deployment import Deployment
+from contracts.evidence import AdjustmentBatch, Batch
 from contracts.examination import BatchKey, SignedBatch
 from contracts.factor import FactorHour, pack_day
 from contracts.hour import DAY_S, day_of, day_start
@@ -60,10 +61,12 @@ class SmallRun:
 
     @property
     def deployment(self) -> Deployment:
-        """Addresses as a bundle names them."""
+        """Where the contracts are."""
         return Deployment(
             chain_id=self.chain.chain_id,
-            **{name.lower(): address.lower() for name, address in self.addresses.items()},
+            rpc_url=self.chain.url,
+            deployed_block=1,
+            **{name.lower(): address for name, address in self.addresses.items()},
         )
 
     @property

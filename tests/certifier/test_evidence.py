@@ -19,7 +19,7 @@ from contracts import evidence
 from contracts.examination import BatchKey, SignedBatch
 from contracts.facts import FactsInvalid
 from contracts.keccak import keccak
-from contracts.records import CertificateStatus
+from contracts.lifecycle import Status
 from contracts.verdict import Finding
 from contracts.verification import VerificationFailed, verify
 from tests.certifier.small_run import FIRST_DAY, SmallRun, account
@@ -55,7 +55,7 @@ def test_the_bundle_says_what_the_chain_says(bundle: bytes, small_run: SmallRun)
     status = small_run.chain.call(small_run.addresses["Certificates"], "Certificates", "statusOf", number)
     claim = report.claim
     assert claim.finding == Finding(verdict.finding).name.title().replace("_", "")
-    assert claim.status == CertificateStatus(status).name.lower() == "provisional"
+    assert claim.status == Status(status).name.lower() == "provisional"
     assert not claim.valid
     assert (claim.window_start_day, claim.window_end_day) == (verdict.windowStart, verdict.windowEnd)
     assert report.block_hash_confirmed
