@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from contracts.hour import hour_of
+from contracts.hour import HOUR_S, hour_of
 from gateway.acceptance import Acceptance, Changes, Refused
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
@@ -205,7 +205,8 @@ class IntakeWorker:
                 except Refused as refused:
                     if refused.kind != "future":
                         raise
-                    now_s = max(now_s, self._clock.now_s(at_least=reading.time_s))
+                    end_s = reading.time_s + (reading.interval_s or HOUR_S)
+                    now_s = max(now_s, self._clock.now_s(at_least=end_s))
                     taken = self._acceptance.take(delivery.device, reading, now_s, changes)
             except Refused as refused:
                 receipt.refused.append(_problem(refused.kind, refused.detail, index, reading.point))

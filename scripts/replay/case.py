@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.hour import day_of
 from contracts.keccak import keccak
 from contracts.lifecycle import Status
 from contracts.slug import to_bytes32
 from contracts.verdict import Finding
 from scripts.replay.config import DistrictTable, ReplayConfig
-from scripts.replay.founding import Founder
+from scripts.replay.founding import FINALITY_S, Founder
 
 DAYS_PER_STEP = 14
 """Most days that one transaction finalises."""
@@ -38,7 +39,9 @@ def open_case(founder: Founder, config: ReplayConfig, district: DistrictTable) -
 def advance_case(founder: Founder, case: Case, now_s: int) -> None:
     """Do what can be done at the chain's time `now_s`: finalise days, grant, request, confirm."""
     accounts = founder.accounts
-    founder.send(accounts.caller, "Assessments", "finalise", case.assessment_id, DAYS_PER_STEP)
+    final_until = day_of(now_s - FINALITY_S)
+    if frontier(founder, case) < final_until:
+        founder.send(accounts.caller, "Assessments", "finalise", case.assessment_id, DAYS_PER_STEP)
     status = Status(founder.call("Certificates", "statusOf", case.certificate_id))
     if status is Status.APPLIED and frontier(founder, case) > _start(founder, case):
         founder.send(accounts.auditor, "Certificates", "grantProvisional", case.certificate_id)

@@ -1,8 +1,8 @@
 """The replay itself: day after day through the whole platform, with the chain's block time as the clock.
 
 Each simulated day the chain's clock goes to the midnight after it, the devices post the day and wait for the
-gateways' receipts, the gateways sign and relay, the day's factors are published. Once a week the days that have
-become final are finalised and the certificates move on.
+gateways' receipts, the gateways sign and relay, the day's factors are published. Once a week the days that
+have become final are finalised and the certificates move on.
 """
 
 import time
@@ -56,7 +56,9 @@ def read_inputs(folder: Path, config: ReplayConfig) -> Inputs:
     points = read_points(folder, config)
     mix = config.factors.mix
     days = config.day_count
-    factors = read_mix(folder, mix, config.interval_s, config.start_s, days) if mix else [None] * days
+    factors: list[list[FactorHour] | None] = [None] * days
+    if mix is not None:
+        factors = read_mix(folder, mix, config.interval_s, config.start_s, days)
     return Inputs(config, points, factors)
 
 

@@ -83,9 +83,6 @@ class World:
         folder = self.folder / "brokers" / district.id
         devices = [device_of(table) for table in district.gateway]
         passwords = write_configuration(folder, district.id, GATEWAY_USER, devices, LOOPBACK, port, None)
-        name = f"broker-{district.id}"
-        command = broker_command(folder, district.id, port)
-        self.brokers[district.id] = self.supervisor.start(name, command, lambda: listening(port))
         for table in district.gateway:
             setting = write_setting(
                 self.folder / "gateways",
@@ -106,6 +103,13 @@ class World:
                 password=setting.device_password,
                 on_receipt=self._keep_refusals,
             )
+
+        configuration = next(setting.config for setting in self.settings if setting.district is district)
+        self.brokers[district.id] = self.supervisor.start(
+            f"broker-{district.id}",
+            broker_command(folder, configuration, port),
+            lambda: listening(port),
+        )
 
     def _keep_refusals(self, receipt: DeviceReceipt) -> None:
         self.refused += [f"message {receipt.message_id}: {problem}" for problem in receipt.refused]
@@ -131,18 +135,16 @@ def mosquitto() -> str | None:
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
-def broker_command(folder: Path, district: str, port: int) -> Sequence[str]:
-    """Mosquitto with the configuration in `folder` where it is installed, else the embedded broker."""
+def broker_command(folder: Path, gateway: Path, port: int) -> Sequence[str]:
+    """Mosquitto with the configuration in `folder` where it is installed, else the embedded broker.
+
+    `gateway` is the configuration file of one of the district's gateways.
+    """
     program = mosquitto()
     if program is not None:
         configuration = folder / "mosquitto.conf"
         if os.geteuid() == 0:  # it would become another user, who may not read the folder
             configuration.write_text(configuration.read_text("utf-8") + "user root\n", "utf-8")
         return [program, "-c", str(configuration)]
-    return [
-        *(*PED, "gateway", "broker"),
-        *("--port", str(port)),
-        *("--folder", str(folder)),
-        *("--district", district),
-        *("--gateway-user", GATEWAY_USER),
-    ]
+    access = ["--config", str(gateway), "--passwords", str(folder / "passwords")]
+    return [*PED, "gateway", "broker", "--port", str(port), *access]
