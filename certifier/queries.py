@@ -460,14 +460,22 @@ def factor_hours(day: int, factors: bytes) -> list[FactorHour]:
     ]
 
 
-def factor_days(connection: Connection, vintage_id: str, zone: str, first: int, end: int) -> list[FactorHour]:
-    """Published factors of the days `[first, end)`. Raises NotFound for an unknown vintage or zone."""
-    table = store.factor_days
-    known = connection.execute(
-        select(func.count()).select_from(table).where(table.c.vintage_id == vintage_id, table.c.zone == zone)
-    ).scalar_one()
-    if not known:
+def factor_span(connection: Connection, vintage_id: str, zone: str) -> tuple[int, int]:
+    """First published day of a vintage and zone and the day after the last one. Raises NotFound."""
+    days = store.factor_days
+    row = connection.execute(
+        select(func.min(days.c.day).label("first"), func.max(days.c.day).label("last")).where(
+            days.c.vintage_id == vintage_id, days.c.zone == zone
+        )
+    ).one()
+    if row.first is None:
         raise NotFound("factors of vintage and zone", f"{vintage_id}/{zone}")
+    return row.first, row.last + 1
+
+
+def factor_days(connection: Connection, vintage_id: str, zone: str, first: int, end: int) -> list[FactorHour]:
+    """Published factors of the days `[first, end)`, without falling back to a parent."""
+    table = store.factor_days
     rows = connection.execute(
         select(table.c.day, table.c.factors)
         .where(

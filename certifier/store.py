@@ -35,7 +35,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 SCHEMA_VERSION = 1
 SUPPORTED_BACKENDS = ("sqlite", "postgresql")
@@ -418,7 +418,7 @@ class Store:
                     connection.execute(text("SELECT pg_advisory_xact_lock(5064)"))
                 metadata.create_all(connection)
                 version = connection.execute(select(head.c.schema_version)).scalar()
-        except Exception as error:
+        except SQLAlchemyError as error:
             self.engine.dispose()
             raise StoreError(
                 f"cannot open the projection database {self.engine.url.render_as_string()}: {error}"
@@ -504,10 +504,16 @@ def content(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def clear(connection: Connection) -> None:
-    """Empty every table, as before the first block."""
-    for table in metadata.sorted_tables:
-        connection.execute(table.delete())
+def reset(url: str) -> None:
+    """Drop every table of the projection at `url`, of whichever version. Raises StoreError."""
+    engine = _engine(url)
+    try:
+        with engine.begin() as connection:
+            metadata.drop_all(connection)
+    except SQLAlchemyError as error:
+        raise StoreError(f"cannot empty {engine.url.render_as_string()}: {error}") from error
+    finally:
+        engine.dispose()
 
 
 def remove_after(connection: Connection, block_number: int) -> None:

@@ -28,6 +28,10 @@ class ParameterInvalid(ValueError):
         self.value = value
 
 
+class BundleMissing(Exception):
+    """A proof bundle cannot be made now; the message says why."""
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details; `parameter` and `value` name what was wrong in the request."""
 
@@ -96,6 +100,10 @@ def install(application: FastAPI) -> None:
         if error.detail and error.detail != status.phrase:
             detail = str(error.detail)
         return _answer(request, status, detail, headers=dict(error.headers or {}))
+
+    @application.exception_handler(BundleMissing)
+    def bundle_missing(request: Request, error: BundleMissing) -> JSONResponse:
+        return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     @application.exception_handler(OperationalError)
     def store_unavailable(request: Request, error: OperationalError) -> JSONResponse:

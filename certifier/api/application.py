@@ -1,0 +1,73 @@
+"""The API as one ASGI application over a store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from certifier.api import certificate_routes, district_routes, operation_routes, problems
+from certifier.api.cache import RevisionCache
+from certifier.queries import revision
+from certifier.store import Store
+
+
+def create_application(store: Store) -> FastAPI:
+    """The API over an open store, which it closes when it stops. Serve it through `cached`."""
+
+    @asynccontextmanager
+    async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
+        yield
+        store.close()
+
+    application = FastAPI(
+        title="PED certifier",
+        version=version("ped"),
+        description="Positive Energy Districts: hours, balances, verdicts and certificates, recomputed from "
+        "the chain's logs. Energies Wh, primary energy mWh_PE, GHG mg CO2e, times ISO 8601 UTC.",
+        lifespan=lifespan,
+    )
+    application.state.store = store
+    for routes in (district_routes, certificate_routes, operation_routes):
+        application.include_router(routes.router)
+    problems.install(application)
+    _document_problems(application)
+    return application
+
+
+def cached(application: FastAPI) -> ASGIApp:
+    """The application behind the cache by revision of the projection."""
+    store: Store = application.state.store
+
+    def read_revision() -> str:
+        with store.read() as connection:
+            return revision(connection)
+
+    cache = RevisionCache(application, read_revision)
+
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        await cache(scope, receive, send)
+
+    return asgi
+
+
+def _document_problems(application: FastAPI) -> None:
+    """Describe problem documents in OpenAPI; FastAPI's own form of invalid requests is never sent."""
+    original = application.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = original()
+        schemas = schema["components"]["schemas"]
+        schemas["Problem"] = problems.Problem.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        for path in schema["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        return schema
+
+    application.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,168 @@
+"""The certifier's processes: the API and pages as a server, and the follower beside it.
+
+The server's workers are started by import string, so what they need comes from the environment:
+PED_CERTIFIER_DATABASE (URL), PED_CERTIFIER_DEPLOYMENT (file; without it no proof bundles are made) and
+PED_CERTIFIER_PUBLIC_URL (address under which people reach the pages).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Response
+from starlette.types import ASGIApp
+
+from certifier.api.application import cached, create_application
+from certifier.api.context import Read
+from certifier.api.problems import DOCUMENTED, BundleMissing
+from certifier.evidence import BundleUnavailable, certificate_bundle
+from certifier.follower import Follower, only_follower
+from certifier.store import Store
+from certifier.web import pages
+from contracts.chain import Chain, ChainUnavailable
+from contracts.deployment import Deployment
+from contracts.platform import Platform
+
+DATABASE = "PED_CERTIFIER_DATABASE"
+DEPLOYMENT = "PED_CERTIFIER_DEPLOYMENT"
+PUBLIC_URL = "PED_CERTIFIER_PUBLIC_URL"
+
+PARENT_CHECK_S = 1.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What server and follower need."""
+
+    database_url: str
+    deployment_file: Path | None = None
+    public_url: str = ""
+    depth: int = 0
+
+
+def build_application(settings: Settings) -> FastAPI:
+    """API, pages and proof bundles over a store. Raises StoreError, DeploymentInvalid, OSError."""
+    store = Store(settings.database_url)
+    application = create_application(store)
+    deployment = None if settings.deployment_file is None else Deployment.load(settings.deployment_file)
+    _add_bundles(application, deployment)
+    pages.attach(application, store, settings.public_url, "/docs", bundle_path)
+    return application
+
+
+def bundle_path(number: int) -> str:
+    """Address of a certificate's proof bundle."""
+    return f"/v1/certificates/{number}/bundle"
+
+
+def _add_bundles(application: FastAPI, deployment: Deployment | None) -> None:
+    chain = None if deployment is None else Chain(deployment.rpc_url, retry_s=1.0)
+
+    @application.get(
+        "/v1/certificates/{number}/bundle",
+        tags=["certificates"],
+        responses={**DOCUMENTED, 200: {"content": {"application/json": {}}}},
+    )
+    def show_bundle(connection: Read, number: int) -> Response:
+        """The proof bundle: everything that an auditor needs to check the certificate offline."""
+        if deployment is None or chain is None:
+            raise BundleMissing(
+                "this server was started without a deployment file, so it cannot ask the chain"
+            )
+        try:
+            bundle = certificate_bundle(connection, chain, deployment, number)
+        except (BundleUnavailable, ChainUnavailable) as problem:
+            raise BundleMissing(str(problem)) from problem
+        headers = {"content-disposition": f'attachment; filename="certificate-{number}.json"'}
+        return Response(bundle, media_type="application/json", headers=headers)
+
+
+def worker() -> ASGIApp:
+    """The application of one server process, from the environment."""
+    file = os.environ.get(DEPLOYMENT)
+    settings = Settings(os.environ[DATABASE], Path(file) if file else None, os.environ.get(PUBLIC_URL, ""))
+    return cached(build_application(settings))
+
+
+def serve(settings: Settings, host: str, port: int, workers: int = 1, follow: bool = False) -> None:
+    """Serve until interrupted; with `follow` a process of its own follows the chain into the same store.
+
+    Raises StoreError and DeploymentInvalid before anything is started.
+    """
+    build_application(settings).state.store.close()
+    os.environ[DATABASE] = settings.database_url
+    os.environ[PUBLIC_URL] = settings.public_url
+    os.environ.pop(DEPLOYMENT, None)
+    if settings.deployment_file is not None:
+        os.environ[DEPLOYMENT] = str(settings.deployment_file)
+    follower = None
+    if follow:
+        context = multiprocessing.get_context("spawn")
+        follower = context.Process(target=follow_until_parent_ends, args=(settings, os.getpid()))
+        follower.start()
+    try:
+        uvicorn.run(
+            "certifier.service:worker",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,
+            log_level="warning",
+        )
+    finally:
+        if follower is not None:
+            follower.terminate()
+            follower.join()
+
+
+def open_follower(settings: Settings) -> tuple[Follower, Store]:
+    """A follower and its store. Raises StoreError, DeploymentInvalid, OSError."""
+    if settings.deployment_file is None:
+        raise ValueError("a follower needs the deployment file")
+    deployment = Deployment.load(settings.deployment_file)
+    platform = Platform(Chain(deployment.rpc_url), deployment)
+    platform.require_code()
+    store = Store(settings.database_url)
+    return Follower(platform, store, settings.depth), store
+
+
+def follow(settings: Settings, stop: threading.Event) -> None:
+    """Follow the chain until `stop` is set. Raises FollowerBusy and what `open_follower` raises."""
+    follower, store = open_follower(settings)
+    try:
+        with only_follower(store):
+            follower.run(stop)
+    finally:
+        store.close()
+
+
+def follow_until_parent_ends(settings: Settings, parent: int) -> None:
+    """The follower as a process beside the server: it ends with a signal, or when its parent is gone."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    threading.Thread(target=_watch_parent, args=(parent, stop), daemon=True).start()
+    follow(settings, stop)
+
+
+def _watch_parent(parent: int, stop: threading.Event) -> None:
+    while not stop.is_set():
+        if os.getppid() != parent:
+            stop.set()
+        time.sleep(PARENT_CHECK_S)
+
+
+def free_port(host: str) -> int:
+    """A port on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
