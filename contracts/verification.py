@@ -82,7 +82,7 @@ def describe(examination: Examination) -> dict[str, Any]:
         "scheme_id": assessment.scheme_id,
         "vintage_id": assessment.vintage_id,
         "formula": evidence.FORMULA,
-        "status": examination.status.name.lower(),
+        "status": examination.status.name.title(),
         "valid": examination.is_valid,
         "window_start_day": verdict.window_start,
         "window_end_day": verdict.window_end,

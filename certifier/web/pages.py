@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from certifier import certificates, districts, indicators, queries
 from certifier.queries import NotFound
 from certifier.store import Store
-from certifier.views import Certificate, CertificateEvent
 from certifier.web import charts, figures, words, year
 
 FOLDER: Final = Path(__file__).parent
@@ -114,7 +113,7 @@ class Pages:
                 "certificate.html",
                 certificate=found,
                 history=history,
-                challenge=_challenge(found, history),
+                challenge=words.challenge_words(history),
                 url=url,
                 qr=Markup(code),
                 bundle_url=self._bundle_url(number),
@@ -192,15 +191,6 @@ def _chosen_day(text: str | None, span: tuple[int, int]) -> int | None:
     except ValueError:
         return None
     return min(max(number, span[0]), span[1] - 1)
-
-
-def _challenge(certificate: Certificate, history: list[CertificateEvent]) -> str:
-    """The newest step of a challenge, in words."""
-    steps = [event for event in history if "Challenge" in event.kind or "Request" in event.kind]
-    if not steps:
-        return "No certification has been requested, so nothing could be challenged."
-    newest = max(steps, key=lambda event: event.block_number)
-    return f"{words.event_words(newest)}, {figures.time_text(newest.time_utc)}"
 
 
 def _environment() -> jinja2.Environment:

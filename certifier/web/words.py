@@ -1,14 +1,16 @@
 """Verdicts, statuses and events as sentences."""
 
 import re
-from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
 
 from markupsafe import Markup
 
 from certifier.views import Certificate, CertificateEvent, Verdict
 from certifier.web.figures import day_text, emissions, percent, primary_energy, time_text
+
+_Details: TypeAlias = Mapping[str, str | int | bool]
 
 _STATUS_STYLES: Final = {
     "Certified": "good",
@@ -95,12 +97,74 @@ def certificate_words(certificate: Certificate) -> str:
 
 
 def event_words(event: CertificateEvent) -> str:
-    """A step in a certificate's life, with its details."""
-    details = ", ".join(
-        f"{words(name)} {value}" for name, value in event.details.items() if value not in (None, "")
+    """A step in a certificate's life, in a sentence."""
+    details = {name: value for name, value in event.details.items() if value is not None}
+    sentence = _EVENTS.get(event.kind)
+    if sentence is None:
+        name = words(event.kind)
+        return f"{name[:1].upper()}{name[1:]}"
+    return sentence(details)
+
+
+def _time(value: str | int | bool) -> str:
+    return time_text(datetime.fromtimestamp(int(value), UTC))
+
+
+def _requested(details: _Details) -> str:
+    what = "Renewal" if details["renewal"] else "Certification"
+    return (
+        f"{what} requested (request {details['request']}, {details['verdict']}); "
+        f"auditors may challenge it until {_time(details['challenge_until'])}"
     )
-    name = words(event.kind)
-    return f"{name[:1].upper()}{name[1:]}{f' ({details})' if details else ''}"
+
+
+def _certified(details: _Details) -> str:
+    what = "Renewed" if details["renewal"] else "Certified"
+    return f"{what} ({details['verdict']}), valid until {_time(details['expiry'])}"
+
+
+def _decided(details: _Details) -> str:
+    votes = f"{details['uphold_votes']} to uphold, {details['dismiss_votes']} to dismiss"
+    reason = "nobody decided it in time" if details["undecided"] else votes
+    return f"Challenge {str(details['decision']).lower()}: {reason}"
+
+
+_EVENTS: Final[dict[str, Callable[[_Details], str]]] = {
+    "Applied": lambda d: f"Applied for by {d['owner_org']}",
+    "ProvisionalGranted": lambda d: f"Registered provisionally by {d['organisation_id']}",
+    "CertificationRequested": _requested,
+    "Certified": _certified,
+    "Challenged": lambda d: (
+        f"Challenged by {d['organisation_id']} (evidence {str(d['evidence_hash'])[:10]}\u2026), "
+        f"to be decided by {_time(d['decide_by'])}"
+    ),
+    "ChallengeVoted": lambda d: (
+        f"{d['organisation_id']} voted to {'uphold' if d['uphold'] else 'dismiss'} the challenge"
+    ),
+    "ChallengeDecided": _decided,
+    "RevocationVoted": lambda d: f"{d['organisation_id']} voted to revoke until {_time(d['until'])}",
+    "Revoked": lambda d: f"Revoked until {_time(d['until'])} (reason {str(d['reason_hash'])[:10]}\u2026)",
+}
+
+
+def challenge_words(history: Sequence[CertificateEvent]) -> str:
+    """Where the certificate's challenges stand."""
+    steps = [
+        event
+        for event in history
+        if event.kind in ("CertificationRequested", "Challenged", "ChallengeDecided", "Certified")
+    ]
+    if not steps:
+        return "Nothing has been requested, so nothing could be challenged."
+    newest = steps[-1]
+    if newest.kind == "CertificationRequested":
+        return f"Open: auditors may challenge until {_time(newest.details['challenge_until'] or 0)}."
+    if newest.kind == "Challenged":
+        return f"{event_words(newest)}."
+    if newest.kind == "Certified" and not any(event.kind == "Challenged" for event in steps):
+        return "Nobody challenged it."
+    decided = next((event for event in reversed(steps) if event.kind == "ChallengeDecided"), None)
+    return f"{event_words(decided)}." if decided else "Nobody challenged the newest request."
 
 
 def hour_ranges(gaps: Sequence[str]) -> str:

@@ -55,7 +55,7 @@ def test_the_bundle_says_what_the_chain_says(bundle: bytes, small_run: SmallRun)
     status = small_run.chain.call(small_run.addresses["Certificates"], "Certificates", "statusOf", number)
     claim = report.claim
     assert claim.finding == Finding(verdict.finding).name.title().replace("_", "")
-    assert claim.status == Status(status).name.lower() == "provisional"
+    assert claim.status == Status(status).name.title() == "Provisional"
     assert not claim.valid
     assert (claim.window_start_day, claim.window_end_day) == (verdict.windowStart, verdict.windowEnd)
     assert report.block_hash_confirmed
@@ -204,7 +204,7 @@ FORGERIES: list[tuple[Callable[[Content], None], str]] = [
     (edit("deployment", "chain_id", value=lambda number: number + 1), r"batches\.0\.signature"),
     (edit("claim", "balance_mwh_pe", value=lambda number: number + 1), r"claim\.balance_mwh_pe"),
     (edit("claim", "finding", value=lambda _: "Positive"), r"claim\.finding"),
-    (edit("claim", "status", value=lambda _: "certified"), r"claim\.status"),
+    (edit("claim", "status", value=lambda _: "Certified"), r"claim\.status"),
     (edit("claim", "valid", value=lambda _: True), r"claim\.valid"),
     (edit("claim", "district_id", value=lambda _: "garafia"), r"claim\.district_id"),
     (edit("claim", "window_end_day", value=lambda number: number - 1), r"claim\.window_end_day"),
