@@ -20,7 +20,7 @@ from gateway.config import GatewayConfig
 from gateway.metrics import Metrics
 from gateway.outbox import Intake as OutboxIntake
 from gateway.outbox import OutboxUnusable, connect, transaction
-from gateway.payload import PayloadInvalid, ReadingProblem, decode, digest_id
+from gateway.payload import PayloadInvalid, ReadingProblem, decode, digest_id, id_of_refused
 
 GROUP_MESSAGES: Final = 400
 """Most messages of one transaction."""
@@ -189,7 +189,7 @@ class IntakeWorker:
         try:
             message = decode(delivery.body)
         except PayloadInvalid as error:
-            receipt = Receipt(digest_id(delivery.body))
+            receipt = Receipt(id_of_refused(delivery.body))
             receipt.refused.append(_problem("malformed", str(error)))
             self._outbox.refuse([("", hour_of(now_s), delivery.device, receipt.id, str(error), now_s)])
             return receipt

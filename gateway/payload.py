@@ -136,6 +136,16 @@ def digest_id(body: bytes) -> str:
     return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
+def id_of_refused(body: bytes) -> str:
+    """Id of a message that cannot be read otherwise, so that its device knows which one is refused."""
+    try:
+        message: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return digest_id(body)
+    found = message.get("id") if isinstance(message, dict) else None
+    return str(found) if isinstance(found, str | int) and 0 < len(str(found)) <= 100 else digest_id(body)
+
+
 def obis_register(code: str) -> str:
     """Groups C.D.E of an OBIS code, `1.8.0` of `1-0:1.8.0*255`. Raises PayloadInvalid."""
     match = _OBIS.fullmatch(code)
@@ -146,12 +156,10 @@ def obis_register(code: str) -> str:
 
 def _found_at(body: bytes, error: str) -> str:
     """The offending value itself, which the decoder's message lacks."""
-    place = re.search(r"at `\$(.*?)`", error)
-    if place is None:
-        return ""
     value: Any = msgspec.json.decode(body)
-    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", place.group(1)):
-        value = value.get(name) if name and isinstance(value, dict) else value[int(index)] if index else value
+    place = re.search(r"at `\$(.*?)`", error)
+    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", place.group(1)) if place else ():
+        value = value[name] if name else value[int(index)]
     return f" (found {str(value)[:100]!r})"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,7 +96,7 @@ class World:
     configs: list[GatewayConfig] = field(default_factory=list)
 
     @classmethod
-    def start(cls, folder: Path) -> "World":
+    def found(cls, folder: Path) -> "World":
         """Deploy and register a district whose time is before the test day."""
         node = EmbeddedNode(folder / "chain", "--genesis-time", format_time_utc(START_S - 2 * DAY_S))
         chain = Chain(node.url)
@@ -112,6 +113,17 @@ class World:
         ):
             chain.wait(call())
         return world
+
+    @classmethod
+    def copy(cls, founded: Path, folder: Path) -> "World":
+        """A world of its own that begins like the one at `founded`, which must be stopped."""
+        shutil.copytree(founded, folder, dirs_exist_ok=True)
+        node = EmbeddedNode(folder / "chain")
+        content = json.loads((folder / "deployment.json").read_text())
+        (folder / "deployment.json").write_text(json.dumps({**content, "rpc_url": node.url}))
+        chain = Chain(node.url)
+        platform = Platform(chain, Deployment.load(folder / "deployment.json"))
+        return cls(folder, node, chain, platform, key(1), key(2))
 
     def register(self, path: Path, signer: SigningKey | None = None) -> GatewayConfig:
         """Register a gateway with the points of its configuration, from the test day on."""
