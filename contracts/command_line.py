@@ -100,3 +100,7 @@ def verify_bundle(
         typer.echo(f"\n{heading}")
         for line in lines:
             typer.echo(textwrap.fill(line, 100, initial_indent="  - ", subsequent_indent="    "))
+
+
+if __name__ == "__main__":
+    commands(prog_name="ped")

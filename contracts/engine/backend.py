@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import rlp
 from eth.abc import BlockAPI, BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
 from eth.chains.base import MiningChain
 from eth.db.schema import SchemaV1
+from eth.rlp.sedes import chain_gaps
 from eth.vm.forks.paris import ParisVM
 from eth.vm.forks.paris.state import ParisState
 from eth_tester.backends.pyevm.main import (
@@ -136,6 +138,9 @@ class DurableBackend(PyEVMBackend):  # type: ignore[misc]
                 del nodes[SchemaV1.make_transaction_hash_to_block_lookup_key(transaction_hash)]
             del nodes[SchemaV1.make_block_number_to_hash_lookup_key(above)]
         nodes[SchemaV1.make_canonical_head_hash_lookup_key()] = target.hash
+        next_missing = rlp.encode(((), number + 1), sedes=chain_gaps)
+        nodes[SchemaV1.make_header_chain_gaps_lookup_key()] = next_missing
+        nodes[SchemaV1.make_chain_gaps_lookup_key()] = next_missing
         self.reload()
 
     def reload(self) -> None:

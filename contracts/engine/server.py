@@ -81,10 +81,11 @@ def serve(folder: Path, node: Node, host: str, port: int, ready: Callable[[int],
         except OSError as problem:
             raise OSError(f"cannot listen on {host}:{port}: {problem.strerror or problem}") from problem
         with listener:
-            # uvicorn finishes what it has begun, then sends itself the signal again; the end is a clean one.
+            server = uvicorn.Server(config)
+            # uvicorn finishes what it has begun, then repeats the signal that ended it: no error here.
             for stop in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(stop, lambda *_: None)
+                signal.signal(stop, lambda *_: setattr(server, "should_exit", True))
             # Connections inherit this; without it each answer waits 40 ms for an acknowledgement.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             ready(int(listener.getsockname()[1]))
-            uvicorn.Server(config).run(sockets=[listener])
+            server.run(sockets=[listener])

@@ -27,7 +27,7 @@ class EmbeddedNode:
 
     def __init__(self, folder: Path, *options: str, wait: bool = True) -> None:
         self.folder = folder
-        command = [sys.executable, "-m", "scripts.command_line", "chain", "serve", "--data", str(folder)]
+        command = [sys.executable, "-m", "contracts.command_line", "chain", "serve", "--data", str(folder)]
         self.process = subprocess.Popen(
             [*command, "--port", "0", *options],
             cwd=ROOT,
@@ -67,6 +67,9 @@ class AnvilNode:
             stderr=subprocess.DEVNULL,
         )
         Chain(self.url).wait_until_ready()
+
+    def chain(self) -> Chain:
+        return Chain(self.url, gas_price_wei=0)
 
     def stop(self) -> None:
         self.process.terminate()
