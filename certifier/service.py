@@ -25,6 +25,7 @@ from certifier.api.context import Read
 from certifier.api.problems import DOCUMENTED, BundleMissing
 from certifier.evidence import BundleUnavailable, certificate_bundle
 from certifier.follower import Follower, only_follower
+from certifier.queries import revision
 from certifier.store import Store
 from certifier.web import pages
 from contracts.chain import Chain, ChainUnavailable
@@ -81,7 +82,11 @@ def _add_bundles(application: FastAPI, deployment: Deployment | None) -> None:
             bundle = certificate_bundle(connection, chain, deployment, number)
         except (BundleUnavailable, ChainUnavailable) as problem:
             raise BundleMissing(str(problem)) from problem
-        headers = {"content-disposition": f'attachment; filename="certificate-{number}.json"'}
+        headers = {
+            "content-disposition": f'attachment; filename="certificate-{number}.json"',
+            "etag": f'"{revision(connection)}-bundle"',
+            "cache-control": "no-cache",
+        }
         return Response(bundle, media_type="application/json", headers=headers)
 
 

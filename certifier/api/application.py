@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
@@ -26,7 +25,7 @@ def create_application(store: Store) -> FastAPI:
 
     application = FastAPI(
         title="PED certifier",
-        version=version("ped"),
+        version="1",
         description="Positive Energy Districts: hours, balances, verdicts and certificates, recomputed from "
         "the chain's logs. Energies Wh, primary energy mWh_PE, GHG mg CO2e, times ISO 8601 UTC.",
         lifespan=lifespan,

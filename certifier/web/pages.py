@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import jinja2
 import segno
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from markupsafe import Markup
 from sqlalchemy import Connection
+from starlette.exceptions import HTTPException
 
 from certifier import certificates, districts, indicators, queries
 from certifier.queries import NotFound
@@ -105,9 +106,7 @@ class Pages:
             except NotFound as problem:
                 return self._missing(connection, problem)
             url = f"{self._public_url}/certificates/{number}"
-            code = segno.make(url, error="m").svg_inline(
-                omitsize=True, border=1, title=f"QR code of {url}", svgns=False
-            )
+            code = segno.make(url, error="m").svg_inline(omitsize=True, border=1, title=f"QR code of {url}")
             return self._page(
                 connection,
                 "certificate.html",
@@ -117,7 +116,7 @@ class Pages:
                 url=url,
                 qr=Markup(code),
                 bundle_url=self._bundle_url(number),
-                bundle_name=f"certificate-{number}.ped.json",
+                bundle_name=f"certificate-{number}.json",
                 bound_bar=charts.bound_bar,
             )
 
@@ -159,7 +158,7 @@ _HEADERS: Final = {
 def attach(
     application: FastAPI, store: Store, public_url: str, docs_url: str, bundle_url: Callable[[int], str]
 ) -> Pages:
-    """Add the pages to an application, at `/`, `/districts/...` and `/certificates/...`."""
+    """Add the pages to an application with its API: `/`, `/districts/...` and `/certificates/...`."""
     pages = Pages(store, public_url, docs_url, bundle_url)
     router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -178,6 +177,17 @@ def attach(
         return pages.certificate(int(number)) if number.isdecimal() else pages.missing(request.url.path)
 
     application.include_router(router)
+    answer_error: Any = application.exception_handlers[HTTPException]
+
+    @application.exception_handler(HTTPException)
+    def page_or_problem(request: Request, error: HTTPException) -> Response:
+        """A person who mistyped an address gets a page, a program what the API answers."""
+        wants_page = "text/html" in request.headers.get("accept", "") and request.method == "GET"
+        if error.status_code == 404 and wants_page and not request.url.path.startswith("/v1/"):
+            return pages.missing(request.url.path)
+        answer: Response = answer_error(request, error)
+        return answer
+
     application.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     return pages
 

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
 
-from certifier.api.application import create_application
-from certifier.api.bundle_routes import bundle_path
+from certifier.api.application import cached
 from certifier.follower import Follower
+from certifier.service import Settings, build_application
 from certifier.store import Store
-from certifier.web.pages import attach
 from contracts.platform import Platform
 from tests.certifier.small_run import SmallRun, run
 
@@ -40,21 +38,23 @@ def projection(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def website(small_run: SmallRun, projection: Store) -> Iterator[str]:
-    """Address of a server with pages and API over the projection."""
-    application = create_application(projection)
-    application.state.platform = Platform(small_run.chain, small_run.deployment)
-    with serving(application) as url:
+def website(
+    small_run: SmallRun, projection: Store, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Address of the certifier's server: pages and API over the projection."""
+    file = tmp_path_factory.mktemp("deployment") / "deployment.json"
+    small_run.deployment.save(file)
+    with serving(projection.url, file) as url:
         yield url
 
 
 @contextmanager
-def serving(application: FastAPI) -> Iterator[str]:
-    """Serve the API and its pages on a free port of the loopback interface."""
+def serving(database_url: str, deployment_file: Path | None = None) -> Iterator[str]:
+    """Serve on a free port of the loopback interface, as `ped certifier serve` does."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    attach(application, application.state.store, url, "/docs", bundle_path)
-    server = uvicorn.Server(uvicorn.Config(application, log_level="warning", lifespan="off"))
+    application = cached(build_application(Settings(database_url, deployment_file, url)))
+    server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     yield url
