@@ -195,8 +195,7 @@ contract Assessments is IAssessments {
 
         Boundary memory boundary = registry.boundary(record.districtId, day);
         HourBalance.Day memory rule = input.rule;
-        rule.openPoints = boundary.openPoints;
-        rule.members = boundary.members;
+        rule.coverage = uint256(boundary.openPoints) | (uint256(boundary.members) << 16);
         rule.gridCapWh = int256(uint256(boundary.gridCapWh));
         rule.carrierCapWh = int256(uint256(boundary.carrierCapWh));
         rule.foreignCapWh = int256(uint256(boundary.foreignCapWh));
@@ -208,8 +207,9 @@ contract Assessments is IAssessments {
         uint256 flags = 0;
         bool covered = true;
         for (uint256 i = 0; i < 24; ++i) {
-            flags |= input.hourWords[i];
-            if (!HourBalance.isCovered(input.hourWords[i], rule)) covered = false;
+            uint256 word = input.hourWords[i];
+            flags |= word;
+            covered = covered && HourBalance.isCovered(word, rule);
         }
         if (flags >> Lane.EXTRAS != 0 || boundary.foreignCapWh != 0) {
             (input.extras, input.carriers, input.vehicles) = ledger.detailWords(record.districtId, uint32(day));

@@ -38,43 +38,48 @@ library DayBalance {
     /// @return t the day's totals
     /// @return edgeEstimated a grid or carrier point is estimated in some hour
     function assess(Day memory day) internal pure returns (Totals memory t, bool edgeEstimated) {
+        HourBalance.Factors memory primary = day.samePrimary;
+        HourBalance.Factors memory ghg = day.sameGhg;
+        (primary.min, primary.max, primary.carriers) = (day.primary.min, day.primary.max, day.primaryCarriers);
+        (ghg.min, ghg.max, ghg.carriers) = (day.ghg.min, day.ghg.max, day.ghgCarriers);
+        HourBalance.Day memory rule = day.rule;
+        HourBalance.Detail memory detail;
+        bool loadMetered = rule.loadMetered;
+        bool published = day.published.length != 0;
+        bool vehiclesKnown = true;
+        int256 dearest = primary.marginalImport;
+        int256 dirtiest = ghg.marginalImport;
+
         unchecked {
-            HourBalance.Factors memory primary = day.samePrimary;
-            HourBalance.Factors memory ghg = day.sameGhg;
-            (primary.min, primary.max, primary.carriers) = (day.primary.min, day.primary.max, day.primaryCarriers);
-            (ghg.min, ghg.max, ghg.carriers) = (day.ghg.min, day.ghg.max, day.ghgCarriers);
-            HourBalance.Detail memory detail;
-            // Least-favourable factors for what vehicles brought in: the largest of the day.
-            (int256 dearest, int256 dirtiest) = (int256(0), int256(0));
-            bool vehiclesKnown = true;
-
             for (uint256 i = 0; i < 24; ++i) {
-                if (day.published.length != 0) _factors(day.published, i, day.nonRenewable, primary, ghg);
-                if (primary.marginalImport > dearest) dearest = primary.marginalImport;
-                if (ghg.marginalImport > dirtiest) dirtiest = ghg.marginalImport;
-
+                if (published) {
+                    _factors(day.published, i, day.nonRenewable, primary, ghg);
+                    if (primary.marginalImport > dearest) dearest = primary.marginalImport;
+                    if (ghg.marginalImport > dirtiest) dirtiest = ghg.marginalImport;
+                }
                 uint256 word = day.hourWords[i];
-                HourBalance.Flows memory f = HourBalance.flows(word, day.rule);
-                bool complete = !f.violated && !primary.lacking && HourBalance.isCovered(word, day.rule);
+                bool complete = !primary.lacking && HourBalance.isCovered(word, rule);
+                if (loadMetered) {
+                    bool violated;
+                    (detail.imbalanceWh, violated) = HourBalance.conservation(word, rule);
+                    if (violated) complete = false;
+                }
                 uint256 extra = day.extras[i];
                 if (complete && extra == 0 && word >> Lane.CARRIERS == 0) {
-                    int256 balance = HourBalance.plain(f, day.rule.loadMetered, primary);
-                    int256 avoided = HourBalance.plain(f, day.rule.loadMetered, ghg);
-                    t.balance += balance;
-                    t.lower += balance;
-                    t.upper += balance;
-                    t.ghg -= avoided;
-                    t.ghgUpper -= avoided;
-                    ++t.completeHours;
+                    _addPlainHour(t, word, loadMetered, primary, ghg);
                     continue;
                 }
                 _detail(detail, extra, day.carriers[2 * i], day.carriers[2 * i + 1]);
                 if (detail.tainted > 0) complete = false;
                 if (detail.estimated > 0) edgeEstimated = true;
                 if (detail.tainted > 0 || detail.shortForeignWh > 0) vehiclesKnown = false;
-                _addHour(t, f, detail, day.rule, primary, ghg, complete);
+                _addHour(t, word, detail, rule, primary, ghg, complete);
             }
+            t.lower += t.balance;
+            t.upper += t.balance;
+            t.ghgUpper += t.ghg;
             if (day.vehicles != 0) {
+                // What vehicles brought in counts at the day's greatest factors; lacking ones are known only as a range.
                 int256 excessWh = HourBalance.vehicleExcess(day.vehicles);
                 t.balance -= excessWh * dearest;
                 t.lower -= excessWh * dearest;
@@ -85,9 +90,25 @@ library DayBalance {
         }
     }
 
+    function _addPlainHour(
+        Totals memory t,
+        uint256 word,
+        bool loadMetered,
+        HourBalance.Factors memory primary,
+        HourBalance.Factors memory ghg
+    ) private pure {
+        unchecked {
+            (int256 exportWh, int256 importWh, int256 importLoadWh) = HourBalance.flows(word, loadMetered);
+            t.balance += HourBalance.plain(exportWh, importWh, importLoadWh, loadMetered, primary);
+            t.ghg -= HourBalance.plain(exportWh, importWh, importLoadWh, loadMetered, ghg);
+            ++t.completeHours;
+        }
+    }
+
+    /// @dev Bounds as distances from the balance, which `assess` adds at the end.
     function _addHour(
         Totals memory t,
-        HourBalance.Flows memory f,
+        uint256 word,
         HourBalance.Detail memory detail,
         HourBalance.Day memory rule,
         HourBalance.Factors memory primary,
@@ -95,13 +116,13 @@ library DayBalance {
         bool complete
     ) private pure {
         unchecked {
-            (int256 balance, int256 lower, int256 upper) = HourBalance.weigh(f, detail, rule, primary, complete);
+            (int256 balance, int256 lower, int256 upper) = HourBalance.weigh(word, detail, rule, primary, complete);
             t.balance += balance;
-            t.lower += lower;
-            t.upper += upper;
-            (balance, lower,) = HourBalance.weigh(f, detail, rule, ghg, complete);
+            t.lower += lower - balance;
+            t.upper += upper - balance;
+            (balance, lower,) = HourBalance.weigh(word, detail, rule, ghg, complete);
             t.ghg -= balance;
-            t.ghgUpper -= lower;
+            t.ghgUpper += balance - lower;
             if (complete) ++t.completeHours;
         }
     }
@@ -134,6 +155,7 @@ library DayBalance {
         d.shortCarrierWh = int256((extra >> Lane.SHORT_CARRIER) & 0xffffffffff);
         d.shortForeignWh = int256((extra >> Lane.SHORT_FOREIGN) & 0xffffffffff);
         d.foreignWh = int256((extra >> Lane.FOREIGN) & 0xffffffff);
+        if (d.imbalanceWh < 0) d.imbalanceWh = -d.imbalanceWh;
         d.firstCarriers = firstCarriers;
         d.lastCarriers = lastCarriers;
     }

@@ -9,8 +9,8 @@ pragma solidity 0.8.37;
 library HourBalance {
     /// @notice What holds for all hours of a day: the boundary in force and the scheme's tolerances.
     struct Day {
-        uint256 openPoints;
-        uint256 members;
+        /// What covers an hour: open points, and members' points 16 bits higher, as the hour word counts them.
+        uint256 coverage;
         int256 gridCapWh;
         int256 carrierCapWh;
         int256 foreignCapWh;
@@ -27,6 +27,8 @@ library HourBalance {
         int256 shortCarrierWh;
         int256 shortForeignWh;
         int256 foreignWh;
+        /// Absolute value; 0 when the load is not metered.
+        int256 imbalanceWh;
         /// Carrier words of the ledger: carriers 1-4 and 5-8.
         uint256 firstCarriers;
         uint256 lastCarriers;
@@ -44,69 +46,61 @@ library HourBalance {
         uint256 carriers;
     }
 
-    /// @notice An hour's netted flows. Import that is not `importLoadWh` went to storage or is unexplained; both are weighted alike.
-    struct Flows {
-        int256 exportWh;
-        int256 importWh;
-        int256 importLoadWh;
-        int256 grossExportWh;
-        int256 grossImportWh;
-        /// Absolute value; 0 when the load is not metered.
-        int256 imbalanceWh;
-        bool violated;
+    /// @notice Nets and allocates the flows of an hour word (layout: ILedger). Import that is not `importLoadWh` went to storage or is
+    /// unexplained; both are weighted alike. Without a metered load nothing is allocated.
+    function flows(uint256 word, bool loadMetered)
+        internal
+        pure
+        returns (int256 exportWh, int256 importWh, int256 importLoadWh)
+    {
+        unchecked {
+            int256 net = _lane(word, 1) - _lane(word, 0);
+            if (net >= 0) return (net, 0, 0);
+            importWh = -net;
+            if (!loadMetered) return (0, importWh, 0);
+            int256 consumption = _lane(word, 3);
+            int256 charge = _positive(_lane(word, 4) - _lane(word, 5));
+            int256 fromImport = _positive(charge - _positive(_lane(word, 2) - consumption));
+            importLoadWh = _least(_positive(importWh - fromImport), consumption);
+        }
     }
 
-    /// @notice Nets, allocates and checks conservation of an hour word (layout: ILedger).
-    function flows(uint256 word, Day memory day) internal pure returns (Flows memory f) {
+    /// @notice Conservation of an hour word whose load is metered: what is supplied but not drawn, and whether that is too much.
+    function conservation(uint256 word, Day memory day) internal pure returns (int256 imbalanceWh, bool violated) {
         unchecked {
-            int256 grossImport = int256(word & 0xffffffff);
-            int256 grossExport = int256((word >> 32) & 0xffffffff);
-            f.grossImportWh = grossImport;
-            f.grossExportWh = grossExport;
-            int256 net = grossExport - grossImport;
-            int256 imported = net < 0 ? -net : int256(0);
-            f.importWh = imported;
-            f.exportWh = net > 0 ? net : int256(0);
-            // Without a metered load there is nothing to allocate, and conservation cannot be checked.
-            if (!day.loadMetered) return f;
-
-            int256 production = int256((word >> 64) & 0xffffffff);
-            int256 consumption = int256((word >> 96) & 0xffffffff);
-            int256 stored = int256((word >> 128) & 0xffffffff) - int256((word >> 160) & 0xffffffff);
-
-            int256 toStorage = stored > 0 ? stored : int256(0);
-            int256 surplus = production - consumption;
-            if (surplus > 0) toStorage = toStorage > surplus ? toStorage - surplus : int256(0);
-            int256 rest = imported > toStorage ? imported - toStorage : int256(0);
-            f.importLoadWh = rest < consumption ? rest : consumption;
-
-            int256 imbalance = production - consumption - net - stored;
-            if (imbalance == 0) return f;
-            int256 larger = production + imported + (stored < 0 ? -stored : int256(0));
-            if (imbalance < 0) {
-                larger -= imbalance;
-                imbalance = -imbalance;
-            }
-            f.imbalanceWh = imbalance;
-            f.violated = imbalance > day.toleranceWh && imbalance * 10_000 > day.toleranceBp * larger;
+            int256 net = _lane(word, 1) - _lane(word, 0);
+            int256 stored = _lane(word, 4) - _lane(word, 5);
+            int256 production = _lane(word, 2);
+            imbalanceWh = production - _lane(word, 3) - net - stored;
+            int256 size = imbalanceWh < 0 ? -imbalanceWh : imbalanceWh;
+            if (size <= day.toleranceWh) return (imbalanceWh, false);
+            // The larger side: what is supplied, and what is drawn beyond that.
+            int256 larger = production + _positive(-net) + _positive(-stored) + _positive(-imbalanceWh);
+            violated = size * 10_000 > day.toleranceBp * larger;
         }
     }
 
     /// @notice Whether every open point has a measured record and every member's point is covered.
     function isCovered(uint256 word, Day memory day) internal pure returns (bool) {
-        return ((word >> 192) & 0xffff) == day.openPoints && ((word >> 208) & 0xffff) == day.members;
+        return (word >> 192) & 0xffffffff == day.coverage;
     }
 
     /// @notice Balance of a complete hour without carriers and foreign generation: its bounds are the balance itself.
-    function plain(Flows memory f, bool loadMetered, Factors memory k) internal pure returns (int256 balance) {
+    function plain(int256 exportWh, int256 importWh, int256 importLoadWh, bool loadMetered, Factors memory k)
+        internal
+        pure
+        returns (int256)
+    {
         unchecked {
-            return f.exportWh * k.marginalExport - _importCost(f, loadMetered, k);
+            if (importWh == 0) return exportWh * k.marginalExport;
+            if (!loadMetered) return -importWh * _greatest(k.average, k.marginalImport);
+            return -importLoadWh * k.average - (importWh - importLoadWh) * k.marginalImport;
         }
     }
 
     /// @notice Balance and bounds of any hour; the first row of domain.md §4's table that applies.
     /// @param complete covered, conserved, not tainted, factors not lacking
-    function weigh(Flows memory f, Detail memory d, Day memory day, Factors memory k, bool complete)
+    function weigh(uint256 word, Detail memory d, Day memory day, Factors memory k, bool complete)
         internal
         pure
         returns (int256 balance, int256 lower, int256 upper)
@@ -114,7 +108,8 @@ library HourBalance {
         unchecked {
             int256 cost = carrierCost(d, k.carriers);
             int256 foreignCost = d.foreignWh * k.marginalImport;
-            balance = plain(f, day.loadMetered, k) - cost - foreignCost;
+            (int256 exportWh, int256 importWh, int256 importLoadWh) = flows(word, day.loadMetered);
+            balance = plain(exportWh, importWh, importLoadWh, day.loadMetered, k) - cost - foreignCost;
 
             if (d.tainted > 0) {
                 // Twice the foreign cap: a forged vehicle charge can also have hidden another hour's discharge.
@@ -125,16 +120,16 @@ library HourBalance {
             int256 shortWh = d.shortGridWh + d.shortCarrierWh;
             if (shortWh > 0 || d.estimated > 0 || k.lacking) {
                 (int256 costMost, int256 costLeast) = _carrierCostRange(d, k.carriers);
-                lower = f.grossExportWh * k.min - (f.grossImportWh + shortWh + d.foreignWh) * k.max - costMost;
-                upper = (f.grossExportWh + shortWh) * k.max - f.grossImportWh * k.min - costLeast;
+                lower = _lane(word, 1) * k.min - (_lane(word, 0) + shortWh + d.foreignWh) * k.max - costMost;
+                upper = (_lane(word, 1) + shortWh) * k.max - _lane(word, 0) * k.min - costLeast;
                 if (d.shortForeignWh == 0) upper -= d.foreignWh * k.min;
             } else if (!complete) {
-                int256 high = k.average > k.marginalImport ? k.average : k.marginalImport;
-                int256 low = k.average < k.marginalImport ? k.average : k.marginalImport;
-                int256 unexplained = f.imbalanceWh * (high > k.marginalExport ? high : k.marginalExport);
-                int256 known = f.exportWh * k.marginalExport - cost;
-                lower = known - f.importWh * high - unexplained - foreignCost;
-                upper = known - f.importWh * low + unexplained;
+                int256 high = _greatest(k.average, k.marginalImport);
+                int256 low = _least(k.average, k.marginalImport);
+                int256 unexplained = d.imbalanceWh * _greatest(high, k.marginalExport);
+                int256 known = exportWh * k.marginalExport - cost;
+                lower = known - importWh * high - unexplained - foreignCost;
+                upper = known - importWh * low + unexplained;
                 if (d.shortForeignWh == 0) upper -= foreignCost;
             } else {
                 lower = balance;
@@ -194,12 +189,25 @@ library HourBalance {
         }
     }
 
-    function _importCost(Flows memory f, bool loadMetered, Factors memory k) private pure returns (int256) {
+    /// @dev Lanes 0 to 5: import, export, production, consumption, charge, discharge.
+    function _lane(uint256 word, uint256 index) private pure returns (int256) {
+        return int256((word >> (32 * index)) & 0xffffffff);
+    }
+
+    /// @dev max(0, x) without a jump.
+    function _positive(int256 x) private pure returns (int256) {
+        return x & ~(x >> 255);
+    }
+
+    function _least(int256 a, int256 b) private pure returns (int256) {
         unchecked {
-            if (loadMetered) {
-                return f.importLoadWh * k.average + (f.importWh - f.importLoadWh) * k.marginalImport;
-            }
-            return f.importWh * (k.average > k.marginalImport ? k.average : k.marginalImport);
+            return a - _positive(a - b);
+        }
+    }
+
+    function _greatest(int256 a, int256 b) private pure returns (int256) {
+        unchecked {
+            return a + _positive(b - a);
         }
     }
 }
