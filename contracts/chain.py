@@ -227,7 +227,7 @@ class Chain:
                 transaction_hash = self._submit(self._signed(key, nonce, gas, target, data))
             except SubmissionRefused as problem:
                 self._nonces.pop(key.address, None)
-                if "nonce" not in problem.message.lower():
+                if not any(word in problem.message.lower() for word in ("nonce", "already")):
                     raise
                 # Someone else sent with this key: ask the node and try once more.
                 nonce = self._next_nonce(key.address)
@@ -345,11 +345,13 @@ class Chain:
     def _submit(self, raw: bytes) -> bytes:
         """Hand over a transaction; it is no failure when the node has it already from a try before."""
         transaction_hash = keccak(raw)
+        tries: list[None] = []
         try:
-            self.request("eth_sendRawTransaction", to_hex(raw))
+            self._rpc.request("eth_sendRawTransaction", to_hex(raw), on_retry=lambda: tries.append(None))
         except RpcFailed as problem:
-            # A retry of our own may find its first try delivered.
-            if self.request("eth_getTransactionByHash", to_hex(transaction_hash)) is None:
+            # Only a second try may find its own transaction; a first one finds another sender's.
+            known = tries and self.request("eth_getTransactionByHash", to_hex(transaction_hash))
+            if not known:
                 raise SubmissionRefused(
                     problem.method, problem.code, problem.message, problem.data
                 ) from problem

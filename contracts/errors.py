@@ -15,6 +15,9 @@ from contracts.interface import Entry, InterfaceMismatch, decode, signature
 
 _REVERTED, _PANIC = bytes.fromhex("08c379a0"), bytes.fromhex("4e487b71")
 
+_OWN = frozenset(("args", "data", "error_name", "facts", "notice", "transaction_hash"))
+"""Names that a fact does not take over; it is in `facts` then."""
+
 _PANICS = {
     0x01: "an assertion failed",
     0x11: "arithmetic overflow or underflow",
@@ -31,7 +34,7 @@ _PANICS = {
 class ContractError(Exception):
     """A contract refused. `facts` holds what it said by Solidity name, `data` the raw answer."""
 
-    name = "ContractError"
+    error_name = "ContractError"
     notice = ""
     """What the error means, from the contract's documentation."""
 
@@ -41,27 +44,28 @@ class ContractError(Exception):
         self.transaction_hash: bytes | None = None
         """The transaction that failed, where one was sent."""
         for key, value in facts.items():
-            setattr(self, _snake(key), value)
+            if _snake(key) not in _OWN:
+                setattr(self, _snake(key), value)
         shown = ", ".join(f"{key} {_readable(value)}" for key, value in facts.items())
-        super().__init__(f"{self.name}({shown})" + (f": {self.notice}" if self.notice else ""))
+        super().__init__(f"{self.error_name}({shown})" + (f": {self.notice}" if self.notice else ""))
 
 
 class Reverted(ContractError):
     """A contract refused with a plain message (`reason`), perhaps an empty one."""
 
-    name = "Reverted"
+    error_name = "Reverted"
 
 
 class Panic(ContractError):
     """A contract broke a rule of the language (`code`, `meaning`): a defect, not a refusal."""
 
-    name = "Panic"
+    error_name = "Panic"
 
 
 class UnknownError(ContractError):
     """A contract of other sources refused: nobody here knows the `selector`."""
 
-    name = "UnknownError"
+    error_name = "UnknownError"
 
 
 def decode_error(data: bytes) -> ContractError:
@@ -103,7 +107,12 @@ def _classes() -> dict[str, type[ContractError]]:
         name, notice = entry["name"], entry.get("notice", "")
         if name not in classes:
             documentation = notice or f"The contracts' error {signature(entry)}."
-            attributes = {"__doc__": documentation, "__module__": __name__, "name": name, "notice": notice}
+            attributes = {
+                "__doc__": documentation,
+                "__module__": __name__,
+                "error_name": name,
+                "notice": notice,
+            }
             classes[name] = type(name, (ContractError,), attributes)
     return classes
 

@@ -1,12 +1,13 @@
 """JSON-RPC over HTTP, tried again while nobody answers."""
 
+import itertools
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from web3 import HTTPProvider
 
 
 class ChainUnavailable(ConnectionError):
@@ -31,28 +32,40 @@ class JsonRpc:
     def __init__(self, url: str, *, retry_s: float, timeout_s: float) -> None:
         self.url = url
         self._retry_s = retry_s
-        session = requests.Session()
-        session.trust_env = False
-        session.mount(url, HTTPAdapter(pool_connections=4, pool_maxsize=64))
-        self._provider = HTTPProvider(
-            url, session=session, exception_retry_configuration=None, request_kwargs={"timeout": timeout_s}
-        )
+        self._timeout_s = timeout_s
+        self._numbers = itertools.count(1)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.mount(url, HTTPAdapter(pool_connections=4, pool_maxsize=64))
 
-    def request(self, method: str, *parameters: Any) -> Any:
-        """The result of a method. Raises ChainUnavailable or RpcFailed."""
+    def request(self, method: str, *parameters: Any, on_retry: Callable[[], None] | None = None) -> Any:
+        """The result of a method; `on_retry` is called before each further try. Raises ChainUnavailable, RpcFailed."""
         deadline, pause = time.monotonic() + self._retry_s, 0.05
         while True:
             try:
-                answer = self._provider.make_request(method, list(parameters))
+                answer = self._post(method, parameters)
                 break
             except (requests.RequestException, OSError, json.JSONDecodeError) as problem:
                 if time.monotonic() + pause > deadline:
                     raise ChainUnavailable(
                         f"no chain answers at {self.url} ({method}): {problem}; is it running?"
                     ) from problem
+            if on_retry is not None:
+                on_retry()
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
         error: Any = answer.get("error")
         if error:
             raise RpcFailed(method, error.get("code", 0), error.get("message", ""), error.get("data"))
         return answer["result"]
+
+    def _post(self, method: str, parameters: tuple[Any, ...]) -> Any:
+        request: dict[str, Any] = {
+            "jsonrpc": "2.0",
+            "id": next(self._numbers),
+            "method": method,
+            "params": list(parameters),
+        }
+        response = self._session.post(self.url, json=request, timeout=self._timeout_s)
+        response.raise_for_status()
+        return response.json()
