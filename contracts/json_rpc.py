@@ -39,7 +39,7 @@ class JsonRpc:
         self._session.mount(url, HTTPAdapter(pool_connections=4, pool_maxsize=64))
 
     def request(self, method: str, *parameters: Any, on_retry: Callable[[], None] | None = None) -> Any:
-        """The result of a method; `on_retry` is called before each further try. Raises ChainUnavailable, RpcFailed."""
+        """The result of a method; `on_retry` hears of further tries. Raises ChainUnavailable or RpcFailed."""
         deadline, pause = time.monotonic() + self._retry_s, 0.05
         while True:
             try:

@@ -375,7 +375,7 @@ class Relay:
 
     def _answered(self, batch: StoredBatch, error: Exception, now_s: int) -> None:
         """The Ledger refused a batch."""
-        name = error.name if isinstance(error, ContractError) else ""
+        name = error.error_name if isinstance(error, ContractError) else ""
         stream = (batch.private, batch.day)
         later = [
             other
