@@ -38,13 +38,6 @@ class Plot:
     description: str
 
 
-class Swatch(NamedTuple):
-    """One colour of a legend."""
-
-    style: str
-    text: str
-
-
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """About `wanted` round numbers that cover `low` to `high`, zero among them if it lies between."""
     span = high - low
@@ -128,14 +121,13 @@ def heat_map(
     )
 
 
-def heat_legend(values: Sequence[int | None]) -> tuple[list[Swatch], str, str]:
-    """Swatches from most negative to most positive, and the texts at the two ends (kWh PE per hour)."""
+def heat_legend(values: Sequence[int | None]) -> tuple[list[str], str, str]:
+    """Styles from most negative to most positive, and the texts at the two ends (kWh PE per hour)."""
     limit = heat_limit(values) / 1e6
     text = number(limit, significant(limit))
-    swatches = [Swatch(f"n{level}", "") for level in range(LEVELS, 0, -1)]
-    swatches += [Swatch("z", "")]
-    swatches += [Swatch(f"p{level}", "") for level in range(1, LEVELS + 1)]
-    return swatches, f"{MINUS}{text}", f"+{text}"
+    styles = [f"n{level}" for level in range(LEVELS, 0, -1)] + ["z"]
+    styles += [f"p{level}" for level in range(1, LEVELS + 1)]
+    return styles, f"{MINUS}{text}", f"+{text}"
 
 
 def cumulative(
@@ -337,7 +329,9 @@ def _mark_labels(marks: Sequence[float]) -> list[Label]:
     step = marks[1] - marks[0]
     decimals = 0 if step == int(step) else 1 if 10 * step == int(10 * step) else 2
     place = _vertical(marks)
-    return [Label(number(mark, decimals), round(place(mark) * 100 / HEIGHT, 2)) for mark in marks]
+    return [
+        Label(number(mark, decimals) if mark else "0", round(place(mark) * 100 / HEIGHT, 2)) for mark in marks
+    ]
 
 
 def _hour_labels(hours: int) -> list[Label]:

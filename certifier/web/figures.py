@@ -94,6 +94,13 @@ def indicator(value: float | None, unit: str) -> str:
     return text if unit in ("", "-", "1") else f"{text}{NARROW_SPACE}{unit}"
 
 
+def resolution(text: str) -> str:
+    """`PT1H` or `P1D` as `1 h` or `1 d`."""
+    unit = {"H": "h", "D": "d", "M": "month"}.get(text[-1:], "")
+    count = text.removeprefix("P").removeprefix("T")[:-1]
+    return f"{count}{NARROW_SPACE}{unit}" if unit and count.isdecimal() else text
+
+
 def day_text(day: date | None) -> str:
     """`5 March 2019`, as text does."""
     return UNKNOWN if day is None else f"{day.day} {day:%B %Y}".replace(" ", "\u00a0")

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from certifier import certificates, districts, indicators, queries
 from certifier.queries import NotFound
 from certifier.store import Store
+from certifier.views import Indicator
 from certifier.web import charts, figures, words, year
 
 FOLDER: Final = Path(__file__).parent
@@ -33,6 +34,7 @@ class Pages:
         self._docs_url = docs_url
         self._bundle_url = bundle_url
         self._templates = _environment()
+        self._indicators = _Indicators()
 
     def districts(self) -> HTMLResponse:
         """Overview of all districts."""
@@ -82,7 +84,7 @@ class Pages:
                 content = {
                     "year": year.year(connection, district_id, assessment_id, link, chosen, span),
                     "day": year.day(connection, district_id, assessment_id, chosen),
-                    "indicators": indicators.indicators(connection, assessment_id, *span),
+                    "indicators": self._indicators.read(connection, assessment_id, span),
                     "indicator_span": f"{figures.day_text(queries.to_date(span[0]))} to "
                     f"{figures.day_text(queries.to_date(span[1] - 1))}",
                 }
@@ -145,6 +147,25 @@ class Pages:
             **content,
         )
         return HTMLResponse(html, status_code=status_code, headers=_HEADERS)
+
+
+class _Indicators:
+    """Indicators of whole years, computed once per revision of the projection: they take a second."""
+
+    def __init__(self) -> None:
+        self._revision = ""
+        self._known: dict[tuple[str, int, int], list[Indicator]] = {}
+
+    def read(self, connection: Connection, assessment_id: str, span: tuple[int, int]) -> list[Indicator]:
+        """Indicators of an assessment over a span of days."""
+        revision = queries.revision(connection)
+        if revision != self._revision:
+            self._revision, self._known = revision, {}
+        key = (assessment_id, *span)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = indicators.indicators(connection, assessment_id, *span)
+        return found
 
 
 _HEADERS: Final = {
@@ -221,6 +242,7 @@ def _environment() -> jinja2.Environment:
         "emissions": figures.emissions,
         "share": figures.percent,
         "factor": figures.factor,
+        "resolution": figures.resolution,
         "indicator": figures.indicator,
         "hash": figures.short_hash,
         "status_style": words.status_style,

@@ -68,7 +68,7 @@ def verdict_words(verdict: Verdict) -> Markup:
     if verdict.upper_mwh_pe <= 0:
         balance_words = Markup(
             "the district used more primary energy than it delivered, by at least {}"
-        ).format(primary_energy(-verdict.upper_mwh_pe))
+        ).format(primary_energy(-verdict.upper_mwh_pe, signed=False))
     else:
         balance_words = Markup("its balance may lie anywhere from {} to {}").format(lower, upper)
     return sentences.get(verdict.finding, Markup("Finding: {finding}.")).format(

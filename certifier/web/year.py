@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from certifier import queries, store
 from certifier.views import Coverage, HourBalance
 from certifier.web import charts
-from certifier.web.charts import FlowSeries, Plot, Swatch
+from certifier.web.charts import FlowSeries, Plot
 from contracts.hour import HOURS_PER_DAY, first_hour
 
 SHOWN_DAYS = 365
@@ -22,7 +22,7 @@ class Year:
     first_day: date
     last_day: date
     heat: Plot
-    legend: list[Swatch]
+    legend: list[str]
     legend_low: str
     legend_high: str
     cumulative: Plot
@@ -38,6 +38,8 @@ class Day:
     series: list[FlowSeries]
     flows: Plot
     balance: Plot
+    uncertain: bool
+    """An hour's bounds differ."""
     hours: list[HourBalance]
 
 
@@ -134,6 +136,7 @@ def day(connection: Connection, district_id: str, assessment_id: str, number: in
             [None if hour is None else hour.lower_mwh_pe for hour in complete],
             [None if hour is None else hour.upper_mwh_pe for hour in complete],
         ),
+        uncertain=any(hour.lower_mwh_pe != hour.upper_mwh_pe for hour in hours),
         hours=hours,
     )
 
