@@ -20,7 +20,7 @@ from contracts.chain import BlockUnknown, RpcFailed
 from contracts.errors import ContractError
 from contracts.hour import HOURS_PER_DAY, first_hour, format_day, format_hour_utc
 from contracts.platform import Platform
-from contracts.verdict import Finding, Verdict, verdict
+from contracts.verdict import Finding, History, Verdict, verdict
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,7 @@ class Audit:
     def __init__(self, platform: Platform, store_: Store) -> None:
         self._platform = platform
         self._store = store_
+        self._own: dict[str, tuple[History, dict[str, Any]]] = {}
 
     def check(self, most: int) -> int:
         """Do up to `most` pending checks, the newest days first; how many were done.
@@ -49,6 +50,7 @@ class Audit:
             ).all()
         if head is None:
             return 0
+        self._own.clear()
         for row in pending:
             try:
                 compare = self._hours if row.kind == "hours" else self._verdict
@@ -109,8 +111,11 @@ class Audit:
         if assessment is None:
             return
         stated = self._platform.verdict(bytes.fromhex(row.subject[2:]), row.day, block=block_number)
-        found = circumstances(connection, Boundaries(connection), assessment)
-        own = verdict(load_history(connection, assessment), row.day, **found)
+        if row.subject not in self._own:
+            found = circumstances(connection, Boundaries(connection), assessment)
+            self._own[row.subject] = load_history(connection, assessment), found
+        history, found = self._own[row.subject]
+        own = verdict(history, row.day, **found)
         for field in fields(Verdict):
             chain, computed = getattr(stated, field.name), getattr(own, field.name)
             if chain == computed or _only_later(field.name, stated):

@@ -7,7 +7,6 @@ grouping in which they came make no difference.
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select
@@ -19,6 +18,7 @@ from certifier.boundary import Boundaries
 from certifier.factors import (
     LACKING,
     PENDING,
+    SCHEME_COLUMNS,
     Resolution,
     ResolvedWeights,
     resolve,
@@ -28,7 +28,6 @@ from certifier.factors import (
 from contracts.energy import DayAssessment, HourAssessment, HourSums, Weights
 from contracts.hour import HOURS_PER_DAY, first_hour, format_day
 from contracts.reading import ReadingInvalid
-from contracts.scheme import Scheme
 from contracts.tally import DayTally
 
 
@@ -60,6 +59,15 @@ class Derivation:
             select(store.assessments.c.district_id).where(store.assessments.c.assessment_id == assessment_id)
         ).scalar_one()
         self.touch_day(district_id, day)
+
+    def touch_final_day(self, assessment_id: str, day: int) -> None:
+        """A day became final: that changes it only if nothing, or no balance, was derived for it."""
+        table = store.day_balances
+        source = self._connection.execute(
+            select(table.c.factor_source).where(table.c.assessment_id == assessment_id, table.c.day == day)
+        ).scalar()
+        if source is None or source == PENDING:
+            self.touch_assessment_day(assessment_id, day)
 
     def touch_factors(self, vintage_id: str, zone: str, day: int) -> None:
         """Factors of a day came (or vanished): it and the days skipped before it resolve differently."""
@@ -184,15 +192,12 @@ def _concerned_assessments(connection: Connection, district_id: str, day: int) -
     table = store.assessments
     return list(
         connection.execute(
-            select(table, store.districts.c.zone, *_SCHEME_COLUMNS)
+            select(table, store.districts.c.zone, *SCHEME_COLUMNS)
             .join(store.districts, store.districts.c.district_id == table.c.district_id)
             .join(store.schemes, store.schemes.c.scheme_id == table.c.scheme_id)
             .where(and_(table.c.district_id == district_id, table.c.start_day <= day))
         )
     )
-
-
-_SCHEME_COLUMNS = tuple(store.schemes.c[field.name] for field in fields(Scheme))
 
 
 def _insert_hours(

@@ -19,6 +19,10 @@ DEADLINE_S = 30 * DAY_S
 PUBLISHED, PARENT, STATIC, LACKING, PENDING = "published", "parent", "static", "lacking", "pending"
 
 
+SCHEME_COLUMNS = tuple(store.schemes.c[field.name] for field in fields(Scheme))
+"""What `scheme_of` needs of a row."""
+
+
 @dataclass(frozen=True)
 class Resolution:
     """A day's published bytes, or why there are none."""

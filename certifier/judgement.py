@@ -15,7 +15,15 @@ from certifier import store
 from certifier.alarms import raise_alarm
 from certifier.assessment import NotAssessable, Position, day_readings, judge
 from certifier.boundary import Boundaries
-from certifier.factors import LACKING, PENDING, Resolution, resolve, resolved_weights, scheme_of
+from certifier.factors import (
+    LACKING,
+    PENDING,
+    SCHEME_COLUMNS,
+    Resolution,
+    resolve,
+    resolved_weights,
+    scheme_of,
+)
 from certifier.history import circumstances, finding_name, load_history
 from contracts import events
 from contracts.energy import DayTotals
@@ -32,6 +40,7 @@ class Judgement:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._histories: dict[str, History] = {}
+        self._assessments: dict[str, Row[Any]] = {}
         self._boundaries: Boundaries | None = None
         self._touched: set[str] = set()
         self._position: Position = (0, 0)
@@ -163,14 +172,8 @@ class Judgement:
         """A day as the logs before the current one make it; zeros and an alarm when they make none."""
         connection = self.connection
         assessment = self._assessment(assessment_id)
-        row = connection.execute(
-            select(store.schemes).where(store.schemes.c.scheme_id == assessment.scheme_id)
-        ).one()
-        zone = connection.execute(
-            select(store.districts.c.zone).where(store.districts.c.district_id == assessment.district_id)
-        ).scalar_one()
-        scheme = scheme_of(row)
-        resolution = resolve(connection, assessment.vintage_id, zone, day, self._time_s)
+        scheme = scheme_of(assessment)
+        resolution = resolve(connection, assessment.vintage_id, assessment.zone, day, self._time_s)
         if resolution.source == PENDING and not scheme.is_static:
             self._alarm("premature_day", assessment_id, day, "finalised", "factors are still pending")
             resolution = Resolution(LACKING)
@@ -194,9 +197,18 @@ class Judgement:
         return history
 
     def _assessment(self, assessment_id: str) -> Row[Any]:
-        return self.connection.execute(
-            select(store.assessments).where(store.assessments.c.assessment_id == assessment_id)
-        ).one()
+        """An assessment with its district's zone and its scheme, none of which ever changes."""
+        row = self._assessments.get(assessment_id)
+        if row is None:
+            table = store.assessments
+            row = self.connection.execute(
+                select(table, store.districts.c.zone, *SCHEME_COLUMNS)
+                .join(store.districts, store.districts.c.district_id == table.c.district_id)
+                .join(store.schemes, store.schemes.c.scheme_id == table.c.scheme_id)
+                .where(table.c.assessment_id == assessment_id)
+            ).one()
+            self._assessments[assessment_id] = row
+        return row
 
     def _check_later(self, kind: str, subject: str, day: int) -> None:
         table = store.pending_checks

@@ -59,6 +59,7 @@ class Projection:
         self._ledger = ledger
         self._domain = SigningDomain(chain_id, ledger)
         self._judgement: Judgement | None = None
+        self._judged_until = ""
 
     def apply(self, blocks: Sequence[BlockEvents]) -> None:
         """Apply blocks in ascending order in one transaction: all of them or, if anything fails, none."""
@@ -66,14 +67,13 @@ class Projection:
             return
         try:
             with self.store.write() as connection:
-                judgement = self._judgement or Judgement(connection)
-                judgement.connection = connection
+                judgement = self._remembered(connection)
                 writer = _Writer(connection, self._domain, judgement)
                 for block in blocks:
                     writer.write(block)
                 writer.derivation.derive()
                 self._set_head(connection, blocks[-1])
-                self._judgement = judgement
+                self._judgement, self._judged_until = judgement, blocks[-1].hash
         except BaseException:
             self._judgement = None
             raise
@@ -98,6 +98,15 @@ class Projection:
             store.remove_after(connection, block.number)
             derivation.derive()
             self._set_head(connection, block)
+
+    def _remembered(self, connection: Connection) -> Judgement:
+        """What is known from the transactions before, unless the store stands elsewhere now."""
+        judgement = self._judgement
+        head_hash = connection.execute(select(store.head.c.block_hash)).scalar()
+        if judgement is None or head_hash != self._judged_until:
+            return Judgement(connection)
+        judgement.connection = connection
+        return judgement
 
     def _set_head(self, connection: Connection, block: BlockEvents) -> None:
         row = {
@@ -166,7 +175,7 @@ class _Writer:
                 self._factor_day(event)
             case events.DayFinalised():
                 self._judgement.finalise(hexadecimal(event.id), event)
-                self.derivation.touch_assessment_day(hexadecimal(event.id), event.day)
+                self.derivation.touch_final_day(hexadecimal(event.id), event.day)
             case events.DayAdjusted():
                 self._judgement.adjust(hexadecimal(event.id), event)
                 self.derivation.touch_assessment_day(hexadecimal(event.id), event.day)

@@ -14,7 +14,10 @@ from certifier.follower import Follower
 from certifier.service import Settings, build_application
 from certifier.store import Store
 from contracts.platform import Platform
+from tests.certifier.certified_run import Year, certified_year
+from tests.certifier.databases import PostgresServer, find_server_programs, wait_until_open
 from tests.certifier.small_run import SmallRun, run
+from tests.contracts.nodes import AnvilNode
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +64,23 @@ def serving(database_url: str, deployment_file: Path | None = None) -> Iterator[
     server.should_exit = True
     thread.join()
     listener.close()
+
+
+@pytest.fixture(scope="session")
+def year() -> Iterator[Year]:
+    """A certified district on anvil; a test that sends anything puts the chain back (`Rewound`)."""
+    node = AnvilNode()
+    yield certified_year(node.chain())
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Database of a private PostgreSQL server."""
+    programs = find_server_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed: apt-get install postgresql")
+    server = PostgresServer(programs)
+    wait_until_open(server)
+    yield server.url
+    server.stop()
