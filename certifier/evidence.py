@@ -5,13 +5,14 @@ chain proves exactly this, and the finished file is verified before anyone gets 
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Row, select
 
 from certifier import store
 from contracts import evidence
-from contracts.chain import Block, Chain
+from contracts.chain import Chain
+from contracts.chain_data import Block, SlotProof
 from contracts.deployment import CONTRACTS, Deployment
 from contracts.evidence import AdjustmentBatch, Batch, Contracts
 from contracts.examination import BatchKey, Examination, SignedBatch, examine
@@ -141,21 +142,33 @@ class _LiveState:
     def __init__(self, chain: Chain, block: Block) -> None:
         self._chain = chain
         self._block = block
-        self._slots: dict[bytes, dict[int, int]] = defaultdict(dict)
+        self._fetched: dict[bytes, dict[int, SlotProof]] = defaultdict(dict)
+        self._read: dict[bytes, set[int]] = defaultdict(set)
+        self._account_nodes: dict[bytes, tuple[bytes, ...]] = {}
         self._codes: dict[bytes, bytes] = {}
 
     def storage(self, address: bytes, slot: int, place: str) -> int:
         """The value at `slot`."""
-        known = self._slots[address]
-        if slot not in known:
-            known[slot] = self._chain.storage(_hex(address), slot, self._block.number)
-        return known[slot]
+        if slot not in self._fetched[address]:
+            self.expect(address, [slot])
+        self._read[address].add(slot)
+        return self._fetched[address][slot].value
 
     def code(self, address: bytes, place: str) -> bytes:
         """The code at `address`."""
         if address not in self._codes:
             self._codes[address] = self._chain.code(_hex(address), self._block.number)
         return self._codes[address]
+
+    def expect(self, address: bytes, slots: Sequence[int]) -> None:
+        """Fetch slots with their proofs, many at a time."""
+        known = self._fetched[address]
+        missing = [slot for slot in dict.fromkeys(slots) if slot not in known]
+        for start in range(0, len(missing), _SLOTS_PER_REQUEST):
+            part = missing[start : start + _SLOTS_PER_REQUEST]
+            proof = self._chain.proof(_hex(address), part, self._block.number)
+            self._account_nodes[address] = proof.nodes
+            known.update((slot.slot, slot) for slot in proof.slots)
 
     def codes(self) -> list[bytes]:
         """All code that was read."""
@@ -164,15 +177,13 @@ class _LiveState:
     def prove(self) -> list[bytes]:
         """Trie nodes that prove everything that was read."""
         nodes: set[bytes] = set()
-        for address in self._slots.keys() | self._codes.keys():
-            slots = sorted(self._slots.get(address, {}))
-            for start in range(0, max(len(slots), 1), _SLOTS_PER_REQUEST):
-                proof = self._chain.proof(
-                    _hex(address), slots[start : start + _SLOTS_PER_REQUEST], self._block.number
-                )
-                nodes.update(proof.nodes)
-                for slot in proof.slots:
-                    nodes.update(slot.nodes)
+        for address in self._read.keys() | self._codes.keys():
+            if address not in self._account_nodes:
+                proof = self._chain.proof(_hex(address), [], self._block.number)
+                self._account_nodes[address] = proof.nodes
+            nodes.update(self._account_nodes[address])
+            for slot in self._read[address]:
+                nodes.update(self._fetched[address][slot].nodes)
         return list(nodes)
 
 

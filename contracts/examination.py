@@ -97,6 +97,7 @@ def examine(
     window_end = _latest_window_end(facts, assessment_id, assessment, versions)
     first_day = max(window_start(window_end), assessment.start_day)
     days = _Days(facts, domain, time_s, assessment, district, find_batch)
+    days.expect(range(first_day, window_end))
     history = History(first_day)
     for day in range(first_day, window_end):
         history.append(day, days.totals(day, _version_on(versions, day)))
@@ -215,6 +216,11 @@ class _Days:
         self.batches: list[SignedBatch] = []
         self.signers: dict[str, int] = {}
         self.record_count = 0
+
+    def expect(self, days: range) -> None:
+        """Announce which days will be assessed."""
+        self._facts.expect_days(self._gateways, days)
+        self._weighting.expect(days)
 
     def totals(self, day: int, version: Version | None) -> DayTotals:
         """Totals of a day."""

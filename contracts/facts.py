@@ -4,7 +4,7 @@ The same code reads a live chain (to learn which slots a proof needs) and a proo
 only sees a `StateReader`. Ids are slugs, days are `unix // 86400`, energies Wh.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -181,6 +181,26 @@ class Facts:
 
     # --- Ledger
 
+    def expect_days(self, gateways: Sequence[Gateway], days: range) -> None:
+        """Announce that the stream words and batch hashes of these days will be read."""
+        streams = [
+            (to_bytes32(gateway.gateway_id), day, is_private)
+            for gateway in gateways
+            for day in days
+            if (points := gateway.points(day)) is not None
+            for is_private in (False, True)
+            if (points.groups if is_private else points.points)
+        ]
+        self._ledger.expect("streams_", [(key, 2 * day + private) for key, day, private in streams])
+        self._ledger.expect(
+            "batchHashes_",
+            [
+                (key, (2 * day + private) * 256 + sequence)
+                for key, day, private in streams
+                for sequence in set(self.stream(to_text(key), day, private).holders) - {0}
+            ],
+        )
+
     def stream(self, gateway_id: str, day: int, is_private: bool) -> StreamWord:
         """Which batches hold the hours of a day."""
         word = self._ledger.read("streams_", to_bytes32(gateway_id), 2 * day + is_private)
@@ -296,6 +316,11 @@ class Weighting:
         self._column = "NonRenewable" if scheme.non_renewable else "Total"
         self._carriers = self._carrier_factors(self._column)
         self._ghg_carriers = self._carrier_factors("Ghg")
+
+    def expect(self, days: range) -> None:
+        """Announce that the factors of these days will be read."""
+        if not self._scheme.is_static:
+            self._factors.expect("_days", [(self._vintage_key, self._zone_key, day) for day in days])
 
     def day(self, day: int) -> tuple[list[Weights], list[Weights]]:
         """Weights of a day's 24 hours for primary energy and for GHG."""

@@ -4,7 +4,7 @@ Every value is found by walking from the state root of the block's header, so th
 header's hash. A value that is not there (a slot that is 0, an account without code) is proven absent too.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,6 +82,9 @@ class ProvenState:
             raise ProofInvalid(place, f"no code with the proven hash 0x{code_hash.hex()} is in codes")
         self._used_codes.add(code_hash)
         return self._codes[code_hash]
+
+    def expect(self, address: bytes, slots: Sequence[int]) -> None:
+        """Nothing to do: everything is here."""
 
     def unused(self) -> list[str]:
         """Places of nodes and codes that nothing needed: they prove nothing and do not belong there."""

@@ -4,6 +4,7 @@ The rules are Solidity's: a mapping's value lies at `keccak(key . slot)`, the it
 `keccak(slot)` on, small values share a slot from its low end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -26,6 +27,9 @@ class StateReader(Protocol):
 
     def code(self, address: bytes, place: str) -> bytes:
         """The code at `address`; empty where there is none."""
+
+    def expect(self, address: bytes, slots: Sequence[int]) -> None:
+        """These slots will probably be read soon: a reader that asks a network fetches them together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,10 @@ class ContractStorage:
             slot %= 1 << 256
         size = self._types[type_name]["bytes"]
         return Place(slot, offset, min(size, 32), type_name, label)
+
+    def expect(self, variable: str, paths: Sequence[Sequence[Key]]) -> None:
+        """Announce that the values at these paths will be read."""
+        self._reader.expect(self.address, [self.place(variable, *path).slot for path in paths])
 
     def read(self, variable: str, *path: Key) -> int:
         """The value; of a dynamic array its length. Raises LayoutMismatch, and what the reader raises."""
