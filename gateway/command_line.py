@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -68,6 +69,7 @@ def _errors_in_words() -> Iterator[None]:
 @gateway.command()
 def run(config: Config) -> None:
     """Run a gateway until it is interrupted (Ctrl-C or SIGTERM)."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with _errors_in_words():
         application = Gateway(load_config(config))
         stop = threading.Event()

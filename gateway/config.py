@@ -121,7 +121,7 @@ class MqttTable(_Table):
     user: str | None = None
     password_file: RelativePath | None = None
     password_env: str | None = None
-    version: Literal["3.1.1", "5"] = "5"
+    version: Literal["3.1.1", "5"] = "3.1.1"
     ca: RelativePath | None = None
     certificate: RelativePath | None = None
     certificate_key: RelativePath | None = None
@@ -151,6 +151,8 @@ class RelayTable(_Table):
     max_age_s: int = Field(default=HOUR_S, ge=0, le=7 * DAY_S)
     patience_s: int = Field(default=900, ge=0, le=7 * DAY_S)
     poll_s: float = Field(default=1.0, gt=0, le=60)
+    audit_s: float = Field(default=30.0, gt=0, le=3600)
+    """How often, in real time, what the chain holds is compared with the outbox."""
     minimum_members: int = Field(default=5, ge=5, le=255)
     """Fewest members behind a private sum, where this is more than what the registry demands."""
     max_records: int = Field(default=6000, ge=1, le=20_000)

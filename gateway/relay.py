@@ -29,8 +29,6 @@ from gateway.outbox import OutboxUnusable, connect, transaction
 from gateway.records import Records
 from gateway.signing import Signer
 
-AUDIT_S: Final = 30.0
-"""How often, in real time, what is on the chain is compared with the outbox."""
 PENDING_S: Final = 60.0
 """How long, in real time, a transaction may wait for a block before its batch is sent again."""
 
@@ -145,7 +143,7 @@ class Relay:
         """One round: follow, build, send. Whether everything that could be sent has its answer."""
         now_s = self._clock.now_s()
         self._follow(now_s)
-        if time.monotonic() - self._audited_at >= AUDIT_S:
+        if time.monotonic() - self._audited_at >= self._config.relay.audit_s:
             self._audit(now_s)
             self._audited_at = time.monotonic()
         if woken or flush or now_s != self._built_at_s:

@@ -299,10 +299,9 @@ def test_senml_registers_and_intervals(bench: Bench) -> None:
     assert (receipt.id, receipt.accepted) == ("88123", 1)
     assert bench.raw((SENML % (START_S + 3600, "kWh", "4426.700")).encode()).accepted == 1
     assert bench.hours("meter", [0]) == [(Status.MEASURED, 0, 700)]
-    records = [{"bn": "urn:dev:ped:old-town:grid:1-0:", "bu": "Wh"}]
-    records += [
-        {"n": name, "t": START_S + 900 * k, "v": 5 * k} for k in range(4) for name in ("1.29.0", "2.29.0")
-    ]  # type: ignore[dict-item]
+    records: list[dict[str, Any]] = [{"bn": "urn:dev:ped:old-town:grid:1-0:", "bu": "Wh"}]
+    for k, name in itertools.product(range(4), ("1.29.0", "2.29.0")):
+        records.append({"n": name, "t": START_S + 900 * k, "v": 5 * k})
     assert bench.raw(json.dumps(records).encode()).accepted == 8
     assert bench.hours("grid", [0]) == [(Status.MEASURED, 30, 30)]
 

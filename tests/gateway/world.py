@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,6 @@ class World:
     platform: Platform
     administrator: SigningKey
     operator: SigningKey
-    configs: list[GatewayConfig] = field(default_factory=list)
 
     @classmethod
     def found(cls, folder: Path) -> "World":
@@ -105,13 +104,10 @@ class World:
         deployment.save(folder / "deployment.json")
         platform = Platform(chain, deployment)
         world = cls(folder, node, chain, platform, administrator, operator)
-        for call in (
-            lambda: platform.register_organisation(administrator, "operator", "Operator"),
-            lambda: platform.register_organisation(administrator, "owner", "Owner"),
-            lambda: platform.enrol(administrator, operator.address, "operator", Role.METER_OPERATOR),
-            lambda: platform.register_district(administrator, DISTRICT, "zone", "owner", "operator"),
-        ):
-            chain.wait(call())
+        chain.wait(platform.register_organisation(administrator, "operator", "Operator"))
+        chain.wait(platform.register_organisation(administrator, "owner", "Owner"))
+        chain.wait(platform.enrol(administrator, operator.address, "operator", Role.METER_OPERATOR))
+        chain.wait(platform.register_district(administrator, DISTRICT, "zone", "owner", "operator"))
         return world
 
     @classmethod
