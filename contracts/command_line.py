@@ -66,6 +66,10 @@ def verify_bundle(
         str | None,
         typer.Option(help="Hash of the bundle's block, from a node of the network that you trust."),
     ] = None,
+    disclosure: Annotated[
+        list[Path] | None,
+        typer.Option(help="Private readings that a gateway's owner has shown; repeatable.", metavar="FILE"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of sentences.")] = False,
 ) -> None:
     """Check a proof bundle offline: signatures, sums, factors, verdict and the chain's proofs.
@@ -73,6 +77,8 @@ def verify_bundle(
     Ends with 0 if the bundle proves what it says, with 1 and the place if it does not.
     """
     from contracts import evidence
+    from contracts.disclosure import DisclosureInvalid
+    from contracts.disclosure import load as load_disclosure
     from contracts.engine.hexadecimal import InvalidParameter, to_bytes
     from contracts.verification import VerificationFailed, verify
 
@@ -84,8 +90,9 @@ def verify_bundle(
 
     try:
         expected = None if block_hash is None else to_bytes(block_hash, "--block-hash", 32)
-        report = verify(evidence.read(file), expected)
-    except (VerificationFailed, evidence.BundleInvalid) as problem:
+        disclosures = [load_disclosure(evidence.read(path)) for path in disclosure or []]
+        report = verify(evidence.read(file), expected, disclosures)
+    except (VerificationFailed, DisclosureInvalid, evidence.BundleInvalid) as problem:
         refuse(problem.place, problem.message)
     except InvalidParameter as problem:
         refuse("--block-hash", str(problem))

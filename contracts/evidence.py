@@ -54,11 +54,13 @@ class PartAltered(BundleInvalid):
         self.bundle = bundle
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a file that is checked strictly."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Contracts(_Part):
+class Contracts(Part):
     """Where the contracts are."""
 
     chain_id: Natural
@@ -69,7 +71,7 @@ class Contracts(_Part):
     certificates: Address
 
 
-class Claim(_Part):
+class Claim(Part):
     """What the bundle says is true of the state after its block. Balances in mWh_PE, GHG in mg CO2e."""
 
     certificate_id: Natural
@@ -94,7 +96,7 @@ class Claim(_Part):
     last_boundary_version: Natural
 
 
-class BlockHeader(_Part):
+class BlockHeader(Part):
     """The block after which everything is proven."""
 
     number: Natural
@@ -103,7 +105,7 @@ class BlockHeader(_Part):
     rlp: Hex
 
 
-class Batch(_Part):
+class Batch(Part):
     """One accepted batch that holds hours of the window, as its gateway signed it."""
 
     gateway_id: str
@@ -116,7 +118,7 @@ class Batch(_Part):
     signature: Hex
 
 
-class AdjustmentBatch(_Part):
+class AdjustmentBatch(Part):
     """A change of final hours, signed by a meter operator and an auditor instead of the gateway."""
 
     gateway_id: str
@@ -130,7 +132,7 @@ class AdjustmentBatch(_Part):
     auditor_signature: Hex
 
 
-class Bundle(_Part):
+class Bundle(Part):
     """A whole proof bundle."""
 
     format: Literal["ped-proof-bundle/1"]

@@ -4,17 +4,19 @@ The only thing taken on trust is the hash of the block, which the auditor gets e
 state root, every storage value and code, and with them everything that `contracts.examination` recomputes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contracts import evidence
 from contracts.deployment import CONTRACTS
+from contracts.disclosure import Disclosure, DisclosureInvalid, check
 from contracts.evidence import AdjustmentBatch, Bundle, BundleInvalid, Claim, PartAltered, unhex
 from contracts.examination import BatchKey, Examination, SignedBatch, examine
 from contracts.facts import Facts, FactsInvalid
 from contracts.hour import format_day, format_time_utc
 from contracts.proven_state import Header, ProofInvalid, ProvenState, decode_header
-from contracts.reading import SigningDomain
+from contracts.reading import SigningDomain, unpack_private
 from contracts.slug import is_slug
 
 
@@ -56,8 +58,8 @@ class Report:
         }
 
 
-def verify(data: bytes, block_hash: bytes | None = None) -> Report:
-    """Check the bundle in `data`, against `block_hash` if the auditor has it.
+def verify(data: bytes, block_hash: bytes | None = None, disclosures: Sequence[Disclosure] = ()) -> Report:
+    """Check the bundle in `data`, against `block_hash` if the auditor has it, and disclosed private readings.
 
     Raises VerificationFailed naming the place.
     """
@@ -65,11 +67,11 @@ def verify(data: bytes, block_hash: bytes | None = None) -> Report:
         bundle = evidence.load(data)
     except PartAltered as altered:
         # The digest names the part; the content may tell more exactly where.
-        _verify(altered.bundle, block_hash, f" ({altered})")
+        _verify(altered.bundle, block_hash, disclosures, f" ({altered})")
         raise VerificationFailed(altered.place, altered.message) from None
     except BundleInvalid as problem:
         raise VerificationFailed(problem.place, problem.message) from None
-    return _verify(bundle, block_hash, "")
+    return _verify(bundle, block_hash, disclosures, "")
 
 
 def describe(examination: Examination) -> dict[str, Any]:
@@ -99,23 +101,22 @@ def describe(examination: Examination) -> dict[str, Any]:
     }
 
 
-def _verify(bundle: Bundle, block_hash: bytes | None, note: str) -> Report:
+def _verify(bundle: Bundle, block_hash: bytes | None, disclosures: Sequence[Disclosure], note: str) -> Report:
     try:
-        return _checked(bundle, block_hash)
-    except (FactsInvalid, ProofInvalid) as problem:
+        return _checked(bundle, block_hash, disclosures)
+    except (FactsInvalid, ProofInvalid, DisclosureInvalid) as problem:
         raise VerificationFailed(problem.place, problem.message + note) from None
 
 
-def _checked(bundle: Bundle, block_hash: bytes | None) -> Report:
+def _checked(bundle: Bundle, block_hash: bytes | None, disclosures: Sequence[Disclosure]) -> Report:
     header = _header(bundle, block_hash)
     state = ProvenState(header.state_root, map(unhex, bundle.nodes), map(unhex, bundle.codes))
     deployment = bundle.deployment.model_dump()
     addresses = {name: unhex(deployment[name.lower()]) for name in CONTRACTS}
     domain = SigningDomain(bundle.deployment.chain_id, bundle.deployment.ledger)
     batches = _Batches(bundle)
-    examination = examine(
-        Facts(addresses, state), domain, header.time_s, bundle.claim.certificate_id, batches.find
-    )
+    facts = Facts(addresses, state)
+    examination = examine(facts, domain, header.time_s, bundle.claim.certificate_id, batches.find)
     for name, value in describe(examination).items():
         claimed = getattr(bundle.claim, name)
         if claimed != value:
@@ -135,7 +136,10 @@ def _checked(bundle: Bundle, block_hash: bytes | None) -> Report:
         block_hash=bundle.header.hash,
         block_time_utc=bundle.header.time_utc,
         block_hash_confirmed=block_hash is not None,
-        proven=_proven(bundle, examination, header),
+        proven=[
+            *_proven(bundle, examination, header),
+            *(line for item in disclosures for line in _disclosed(item, facts, batches)),
+        ],
         not_proven=_not_proven(bundle, block_hash is not None),
     )
 
@@ -201,6 +205,17 @@ class _Batches:
 def key_of(batch: SignedBatch) -> BatchKey:
     """Name of a batch."""
     return BatchKey(batch.gateway_id, batch.day, batch.stream == "private", batch.sequence)
+
+
+def _disclosed(disclosure: Disclosure, facts: Facts, batches: _Batches) -> list[str]:
+    """What a disclosure proves, given the proven ledger."""
+    key = BatchKey(disclosure.gateway_id, disclosure.day, True, disclosure.sequence)
+    payload = unhex(batches.find(key)[0].payload)
+    holder = facts.stream(key.gateway_id, key.day, True).holders[disclosure.hour_of_day]
+    if holder != key.sequence:
+        raise DisclosureInvalid("sequence", f"{key} does not hold this hour; batch {holder} does")
+    sections = {section.hour_of_day: section for section in unpack_private(payload)}
+    return check(disclosure, sections[disclosure.hour_of_day])
 
 
 def _proven(bundle: Bundle, examination: Examination, header: Header) -> list[str]:

@@ -18,6 +18,7 @@ from contracts.hour import DAY_S, day_of, day_start
 from contracts.keccak import keccak
 from contracts.key import SigningKey
 from contracts.point import Kind
+from contracts.privacy import MemberReading, commitment, in_order, root
 from contracts.reading import (
     Adjustment,
     KindSum,
@@ -172,10 +173,7 @@ class SmallRun:
                 to_bytes32(district),
                 account(homes).address,
             )
-            members = [
-                (keccak(f"{district} home {number}".encode()), Kind.LOAD, False, 0, 0, 10_000)
-                for number in range(MEMBERS)
-            ]
+            members = [(home(number), Kind.LOAD, False, 0, 0, 10_000) for number in range(MEMBERS)]
             changes.append((to_bytes32(homes), [], members))
         self.send("operator", "Registry", "publishBoundary", to_bytes32(district), FIRST_DAY, changes)
         self.send(
@@ -301,14 +299,34 @@ def plant_day(
     return pack_open(sections)
 
 
-def homes_day(hours: range = range(24), shift_wh: int = 0) -> bytes:
+def home(number: int) -> bytes:
+    """Commitment to the meter of a household."""
+    return commitment(f"home-{number}", keccak(f"home {number}".encode()))
+
+
+def home_readings(hour: int, shift_wh: int = 0) -> list[MemberReading]:
+    """What the households used in an hour; 6,000 Wh and the shift in all."""
+    return [
+        MemberReading(
+            home(number),
+            hour,
+            0,
+            500 + 200 * number + (shift_wh if number == 0 else 0),
+            keccak(f"salt {number} {hour} {shift_wh}".encode()),
+        )
+        for number in range(MEMBERS)
+    ]
+
+
+def homes_day(day: int, hours: range = range(24), shift_wh: int = 0) -> bytes:
     """A private payload of the households' load."""
-    return pack_private(
-        [
-            PrivateSection(hour, keccak(bytes([hour])), (KindSum(Kind.LOAD, MEMBERS, 0, 6_000 + shift_wh),))
-            for hour in hours
-        ]
-    )
+    sections = []
+    for hour in hours:
+        readings = home_readings(24 * day + hour, shift_wh)
+        top = root([reading.leaf for reading in in_order(readings)])
+        total = sum(reading.draw_wh for reading in readings)
+        sections.append(PrivateSection(hour, top, (KindSum(Kind.LOAD, MEMBERS, 0, total),)))
+    return pack_private(sections)
 
 
 def run(folder: Path, days: int) -> tuple[EmbeddedNode, SmallRun]:
@@ -335,11 +353,11 @@ def run(folder: Path, days: int) -> tuple[EmbeddedNode, SmallRun]:
                 )
             else:
                 small.record(plant, day, plant_day(capacity, day))
-        small.record("barlovento-homes", day, homes_day(range(12)), private=True)
-        small.record("barlovento-homes", day, homes_day(range(12, 24)), private=True)
+        small.record("barlovento-homes", day, homes_day(day, range(12)), private=True)
+        small.record("barlovento-homes", day, homes_day(day, range(12, 24)), private=True)
         if number == 0:
             small.record("barlovento-plant", day, plant_day(300, day + 3, range(5, 9)), replaces=1)
-            small.record("barlovento-homes", day, homes_day(range(3), 100), replaces=1, private=True)
+            small.record("barlovento-homes", day, homes_day(day, range(3), 100), replaces=1, private=True)
         small.publish_factors(day)
     small.at(day_start(FIRST_DAY + days) + FINALITY_S + 600)
     for identifier in small.assessments.values():
