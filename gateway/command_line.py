@@ -27,6 +27,7 @@ from gateway.application import Gateway, HttpFailed
 from gateway.broker import Tls, serve, write_configuration
 from gateway.config import ConfigInvalid, load_config
 from gateway.declaration import DeclarationInvalid, declare_exchange, resend_day
+from gateway.disclosure import NothingToDisclose, disclose_hour
 from gateway.keystore import PasswordMissing, new_key, read_secret
 from gateway.lookup import Lookup, PointUnknown
 from gateway.metering import Exchange
@@ -48,6 +49,7 @@ _EXPECTED = (
     DeploymentInvalid,
     HttpFailed,
     KeystoreInvalid,
+    NothingToDisclose,
     OutboxUnusable,
     PasswordMissing,
     PayloadInvalid,
@@ -229,6 +231,27 @@ def where(
         typer.echo(f"  message  {message['id']} of {message['device']}, {message['received_utc']}")
     for refusal in found["refusals"]:
         typer.echo(f"  refused  {refusal['detail']}")
+
+
+@gateway.command()
+def disclose(
+    config: Config,
+    hour: Annotated[str, typer.Option(help="Start of the hour, such as 2026-07-15T12:00:00Z.")],
+    out: Annotated[Path, typer.Option(help="File to write, for `ped verify --disclosure`.")],
+    point: Annotated[
+        list[str] | None, typer.Option(help="Serial of a private point to show; repeatable. None: all.")
+    ] = None,
+    with_serials: Annotated[
+        bool, typer.Option(help="Also show which meters they are; else they stay anonymous.")
+    ] = False,
+) -> None:
+    """Show private readings of an hour to an auditor, proven against the root on chain."""
+    with _errors_in_words():
+        settings = load_config(config)
+        connection = connect(settings.gateway.data)
+        content = disclose_hour(settings, connection, parse_hour_utc(hour), point or (), with_serials)
+        out.write_bytes(content)
+    typer.echo(f"{out}: {len(point) if point else 'all'} private readings of {hour}")
 
 
 @gateway.command()
