@@ -13,6 +13,8 @@ import typer
 commands = typer.Typer()
 chain = typer.Typer(help="The embedded chain.", no_args_is_help=True)
 commands.add_typer(chain, name="chain")
+contracts = typer.Typer(help="The platform's contracts on a chain.", no_args_is_help=True)
+commands.add_typer(contracts, name="contracts")
 
 
 @chain.command()
@@ -57,6 +59,79 @@ def serve(
             )
     except (ChainDatabaseError, InvalidParameter, ValueError, OSError) as problem:
         sys.exit(f"ped chain serve: {problem}")
+
+
+@contracts.command()
+def deploy(
+    key: Annotated[Path, typer.Option(help="Keystore of the first scheme administrator.", metavar="FILE")],
+    password_file: Annotated[Path, typer.Option(help="File that holds its password.", metavar="FILE")],
+    organisation: Annotated[str, typer.Option(help="Identifier of its organisation, [a-z0-9-].")],
+    name: Annotated[str, typer.Option(help="Name of its organisation.")],
+    out: Annotated[Path, typer.Option(help="Deployment file to write.")] = Path("deployment.json"),
+    rpc: Annotated[str, typer.Option(help="JSON-RPC address of the chain.")] = "http://127.0.0.1:8545",
+    finality_days: Annotated[int, typer.Option(min=0, max=365, help="Days until a day is final.")] = 7,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the deployment as JSON.")] = False,
+) -> None:
+    """Create the five contracts on a chain and write where they are."""
+    from dataclasses import asdict
+
+    from contracts.chain import Chain, ChainUnavailable, RpcFailed, TransactionPending
+    from contracts.errors import ContractError
+    from contracts.hour import DAY_S
+    from contracts.key import KeystoreInvalid, SigningKey
+    from contracts.platform import deploy_platform
+    from contracts.slug import IdentifierInvalid
+
+    if out.exists():
+        sys.exit(f"ped contracts deploy: {out} exists already; choose another --out or move it away")
+    try:
+        admin = SigningKey.load(key, password_file.read_text("utf-8").rstrip("\r\n"))
+        deployment = deploy_platform(Chain(rpc), admin, organisation, name, finality_s=finality_days * DAY_S)
+        deployment.save(out)
+    except (
+        ChainUnavailable,
+        ContractError,
+        IdentifierInvalid,
+        KeystoreInvalid,
+        OSError,
+        RpcFailed,
+        TransactionPending,
+    ) as problem:
+        sys.exit(f"ped contracts deploy: {problem}")
+    if as_json:
+        typer.echo(json.dumps(asdict(deployment)))
+    else:
+        typer.echo(
+            f"five contracts on chain {deployment.chain_id} from block {deployment.deployed_block}: {out}"
+        )
+
+
+@contracts.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="Deployment file.", metavar="FILE")] = Path("deployment.json"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> None:
+    """Say where the contracts are and whether the chain holds exactly the committed code there."""
+    from contracts.chain import Chain, ChainUnavailable, RpcFailed
+    from contracts.deployment import CONTRACTS, Deployment, DeploymentInvalid
+    from contracts.platform import Platform
+
+    try:
+        deployment = Deployment.load(file)
+        platform = Platform(Chain(deployment.rpc_url), deployment)
+        problems = {name: platform.code_problem(name) for name in CONTRACTS}
+        head = platform.chain.head()
+    except (ChainUnavailable, DeploymentInvalid, OSError, RpcFailed) as problem:
+        sys.exit(f"ped contracts info: {problem}")
+    found = {name: {"address": deployment.address(name), "problem": problems[name]} for name in CONTRACTS}
+    if as_json:
+        typer.echo(json.dumps({"chain_id": deployment.chain_id, "head": head, "contracts": found}))
+    else:
+        typer.echo(f"chain {deployment.chain_id} at {deployment.rpc_url}, block {head}")
+        for name, entry in found.items():
+            typer.echo(f"{name:13} {entry['address']}  {entry['problem'] or 'the committed code'}")
+    if any(problems.values()):
+        raise typer.Exit(1)
 
 
 @commands.command("verify")
