@@ -1,4 +1,4 @@
-"""Shows private readings to an auditor, as the owner chooses, proven against the root on chain (domain.md §8)."""
+"""Shows private readings to an auditor, as their owner chooses, with proofs (domain.md §8)."""
 
 import sqlite3
 from collections.abc import Collection
