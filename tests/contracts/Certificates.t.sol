@@ -113,9 +113,7 @@ contract CertificatesTest is CertificatesFixture {
         );
         certificates.grantProvisional(id);
         vm.prank(operator);
-        vm.expectRevert(
-            abi.encodeWithSelector(ICertificates.ConflictOfInterest.selector, bytes32("metering"), HARBOUR)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ICertificates.ConflictOfInterest.selector, bytes32("metering"), HARBOUR));
         certificates.grantProvisional(id);
         assessments.set(ASSESSMENT, Assessment(HARBOUR, SCHEME, "mix-2024", uint32(TODAY), uint32(TODAY)));
         vm.startPrank(administrator);
@@ -190,9 +188,7 @@ contract CertificatesTest is CertificatesFixture {
         certificates.confirm(id);
         setVerdict(Finding.BalanceNotPositive);
         vm.expectRevert(
-            abi.encodeWithSelector(
-                ICertificates.NotPositive.selector, today() - 7, uint8(Finding.BalanceNotPositive)
-            )
+            abi.encodeWithSelector(ICertificates.NotPositive.selector, today() - 7, uint8(Finding.BalanceNotPositive))
         );
         certificates.confirm(id);
         setVerdict(Finding.Positive);
@@ -285,9 +281,7 @@ contract CertificatesTest is CertificatesFixture {
         certificates.confirm(id);
         assertEq(certificates.certificate(id).expiry, expiry - 60 days + CHALLENGE + VALIDITY);
         vm.expectRevert(
-            abi.encodeWithSelector(
-                ICertificates.RenewalTooEarly.selector, id, expiry - 120 days + CHALLENGE + VALIDITY
-            )
+            abi.encodeWithSelector(ICertificates.RenewalTooEarly.selector, id, expiry - 120 days + CHALLENGE + VALIDITY)
         );
         certificates.request(id, uint32((expiry - 60 days) / 1 days));
     }
@@ -376,8 +370,7 @@ contract CertificatesTest is CertificatesFixture {
         vm.expectRevert(ICertificates.EmptyHash.selector);
         certificates.challenge(id, 0);
         challengeBy(0, id);
-        bytes memory again =
-            abi.encodeWithSelector(ICertificates.AlreadyChallenged.selector, id, bytes32("auditors-a"));
+        bytes memory again = abi.encodeWithSelector(ICertificates.AlreadyChallenged.selector, id, bytes32("auditors-a"));
         vm.prank(auditors[0]);
         vm.expectRevert(again);
         certificates.challenge(id, REASON);

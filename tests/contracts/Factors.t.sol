@@ -116,7 +116,9 @@ contract FactorsTest is RegistryFixture {
         factors.createVintage("newest", NEW, 100, 3000, 900, _electricity(), new CarrierFactor[](0));
     }
 
-    function _refuseVintage(uint16 fMin, uint16 fMax, uint16 gMax, StaticFactors memory s, bytes memory reason) private {
+    function _refuseVintage(uint16 fMin, uint16 fMax, uint16 gMax, StaticFactors memory s, bytes memory reason)
+        private
+    {
         vm.prank(publisher);
         vm.expectRevert(reason);
         factors.createVintage(NEW, 0, fMin, fMax, gMax, s, new CarrierFactor[](0));
@@ -261,13 +263,9 @@ contract FactorsTest is RegistryFixture {
     function test_a_day_can_be_published_once_it_is_over() public {
         uint256 end = TODAY * 1 days + 1 days;
         warpTo(end - 1);
+        _refuseDay(uint32(TODAY), _day(0), abi.encodeWithSelector(IFactors.DayNotOver.selector, TODAY, end - 1));
         _refuseDay(
-            uint32(TODAY), _day(0), abi.encodeWithSelector(IFactors.DayNotOver.selector, TODAY, end - 1)
-        );
-        _refuseDay(
-            type(uint32).max,
-            _day(0),
-            abi.encodeWithSelector(IFactors.DayNotOver.selector, type(uint32).max, end - 1)
+            type(uint32).max, _day(0), abi.encodeWithSelector(IFactors.DayNotOver.selector, type(uint32).max, end - 1)
         );
         warpTo(end);
         _publish(OLD, uint32(TODAY), 0);

@@ -43,7 +43,9 @@ contract RegistryHandler is RegistryFixture {
         uint256 first = (hill ? 2 : 0) + (both ? 0 : seed % 2);
         GatewayBoundary[] memory list = new GatewayBoundary[](both ? 2 : 1);
         for (uint256 i = 0; i < list.length; ++i) {
-            list[i] = GatewayBoundary(gatewayIds[first + i], _randomPoints(uint256(keccak256(abi.encode(seed, i)))), points());
+            list[i] = GatewayBoundary(
+                gatewayIds[first + i], _randomPoints(uint256(keccak256(abi.encode(seed, i)))), points()
+            );
         }
         vm.prank(hill ? hillOperator : operator);
         try registry.publishBoundary(districtId, fromDay, list) {

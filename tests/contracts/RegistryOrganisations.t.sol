@@ -72,17 +72,13 @@ contract RegistryOrganisationsTest is RegistryFixture {
         bytes32 operatorRole = registry.METER_OPERATOR();
         vm.startPrank(administrator);
         vm.expectRevert(
-            abi.encodeWithSelector(
-                IRegistry.OtherOrganisation.selector, operator, bytes32("grid"), bytes32("metering")
-            )
+            abi.encodeWithSelector(IRegistry.OtherOrganisation.selector, operator, bytes32("grid"), bytes32("metering"))
         );
         registry.enrol(operator, "grid", auditor);
         registry.dismiss(operator, operatorRole);
         assertFalse(registry.hasRole(operatorRole, operator));
         vm.expectRevert(
-            abi.encodeWithSelector(
-                IRegistry.OtherOrganisation.selector, operator, bytes32("grid"), bytes32("metering")
-            )
+            abi.encodeWithSelector(IRegistry.OtherOrganisation.selector, operator, bytes32("grid"), bytes32("metering"))
         );
         registry.enrol(operator, "grid", auditor);
         registry.enrol(operator, "metering", auditor);
