@@ -50,10 +50,12 @@ def _known_days(connection: Connection, district_id: str, most: int) -> tuple[in
     """The last `most` days for which anything is recorded. Raises NotFound for an unknown district."""
     districts.district_overview(connection, district_id)
     table = store.hours
-    last = connection.execute(
-        select(func.max(table.c.day)).where(table.c.district_id == district_id, table.c.recorded > 0)
-    ).scalar()
-    return (0, 0) if last is None else (max(0, last + 1 - most), last + 1)
+    row = connection.execute(
+        select(func.min(table.c.day).label("first"), func.max(table.c.day).label("last")).where(
+            table.c.district_id == district_id, table.c.recorded > 0
+        )
+    ).one()
+    return (0, 0) if row.last is None else (max(row.first, row.last + 1 - most), row.last + 1)
 
 
 def _assessment_of(connection: Connection, district_id: str, assessment_id: str | None) -> str | None:
