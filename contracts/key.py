@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import coincurve
-import eth_account
 from eth_utils.address import to_checksum_address
 
 from contracts.keccak import keccak
@@ -60,7 +59,9 @@ class SigningKey:
 
     def to_keystore(self, password: str, iterations: int | None = None) -> dict[str, Any]:
         """The key encrypted as a Web3 Secret Storage version 3 document (scrypt)."""
-        return dict(eth_account.Account.encrypt(self.secret, password, iterations=iterations))
+        from eth_account import Account  # slow to import, and only keystores need it
+
+        return dict(Account.encrypt(self.secret, password, iterations=iterations))
 
     def save(self, path: Path, password: str, iterations: int | None = None) -> None:
         """Write the encrypted keystore to a new file that only its owner can read.
@@ -77,9 +78,11 @@ class SigningKey:
     @classmethod
     def load(cls, path: Path, password: str) -> "SigningKey":
         """The key of an encrypted keystore file. Raises KeystoreInvalid naming the file, OSError."""
+        from eth_account import Account  # slow to import, and only keystores need it
+
         content = path.read_bytes()
         try:
-            return cls(bytes(eth_account.Account.decrypt(json.loads(content), password)))
+            return cls(bytes(Account.decrypt(json.loads(content), password)))
         except (ValueError, KeyError, TypeError, AttributeError, NotImplementedError) as error:
             raise KeystoreInvalid(
                 f"{path}: not a version 3 keystore, or a wrong password ({error})"
