@@ -36,9 +36,16 @@ class ChainClock:
         self._now_s = 0
 
     def now_s(self, at_least: int = 0) -> int:
-        """Unix time in seconds. Raises what the chain raises when it cannot be asked."""
+        """Unix time in seconds; while the chain cannot be asked, the time it said last.
+
+        Raises what the chain raises when it never answered, or when `at_least` is later than that.
+        """
         now = time.monotonic()
         if now - self._asked_at > self._max_age_s or self._now_s < at_least:
-            self._now_s = self._block_time()
+            try:
+                self._now_s = self._block_time()
+            except OSError:
+                if self._now_s == 0 or self._now_s < at_least:
+                    raise
             self._asked_at = now
         return self._now_s

@@ -77,6 +77,11 @@ class LedgerLink:
             self._connected = Platform(self._chain, self._deployment)
         return self._connected
 
+    def begin_anew(self) -> None:
+        """After a reorganisation: ask the node again how many transactions the account has sent."""
+        self._chain = Chain(self._deployment.rpc_url, retry_s=1.0)
+        self._connected = None
+
     def block_time_s(self) -> int:
         """Unix time of the newest block."""
         return self._chain.block().time_s

@@ -142,6 +142,8 @@ class Relay:
     def step(self, *, woken: bool = True, flush: bool = False) -> bool:
         """One round: follow, build, send. Whether everything that could be sent has its answer."""
         now_s = self._clock.now_s()
+        for stream in list(self._held_until):
+            self._is_held(stream)
         self._follow(now_s)
         if time.monotonic() - self._audited_at >= self._config.relay.audit_s:
             self._audit(now_s)
@@ -333,6 +335,7 @@ class Relay:
         sent_at = self._sent_at.get(batch.id)
         vanished = batch.block is not None
         if vanished or sent_at is None or time.monotonic() - sent_at > PENDING_S:
+            self._link.begin_anew()
             log.warning("batch is sent again", day=format_day(batch.day), sequence=batch.sequence)
             with transaction(self._db):
                 self._batches.set_state(batch, State.SIGNED, now_s, reason="no block has it, sent again")
@@ -349,6 +352,7 @@ class Relay:
         for (private, day), batches in streams.items():
             word = self._link.stream(private, day)
             if batches[-1].sequence > word.last_sequence:
+                self._link.begin_anew()
                 gone = [batch for batch in batches if not self._is_accepted(batch)]
                 with transaction(self._db):
                     for batch in gone:
