@@ -141,6 +141,10 @@ def verify_bundle(
         str | None,
         typer.Option(help="Hash of the bundle's block, from a node of the network that you trust."),
     ] = None,
+    certificates: Annotated[
+        str | None,
+        typer.Option(help="Address of the certification body's Certificates contract.", metavar="ADDRESS"),
+    ] = None,
     disclosure: Annotated[
         list[Path] | None,
         typer.Option(help="Private readings that a gateway's owner has shown; repeatable.", metavar="FILE"),
@@ -166,17 +170,22 @@ def verify_bundle(
     try:
         expected = None if block_hash is None else to_bytes(block_hash, "--block-hash", 32)
         disclosures = [load_disclosure(evidence.read(path)) for path in disclosure or []]
-        report = verify(evidence.read(file), expected, disclosures)
+        address = None if certificates is None else to_bytes(certificates, "--certificates", 20)
+        report = verify(evidence.read(file), expected, address, disclosures)
     except (VerificationFailed, DisclosureInvalid, evidence.BundleInvalid) as problem:
         refuse(problem.place, problem.message)
     except InvalidParameter as problem:
-        refuse("--block-hash", str(problem))
+        refuse("options", str(problem))
     except OSError as problem:
         refuse("file", f"cannot be read: {problem.strerror or problem}")
     if as_json:
         typer.echo(json.dumps(report.as_dict()))
         return
-    condition = "" if report.block_hash_confirmed else ", if its block is the network's"
+    conditions = [
+        *([] if report.block_hash_confirmed else ["its block is the network's"]),
+        *([] if report.certificates_confirmed else ["its contracts are the certification body's"]),
+    ]
+    condition = f", if {' and '.join(conditions)}" if conditions else ""
     typer.echo(f"VERIFIED{condition}. {file}")
     for heading, lines in (("It proves:", report.proven), ("It does not prove:", report.not_proven)):
         typer.echo(f"\n{heading}")

@@ -1,7 +1,8 @@
 """Checking a proof bundle offline: what `ped verify` does (domain.md §4).
 
-The only thing taken on trust is the hash of the block, which the auditor gets elsewhere. From it follow the
-state root, every storage value and code, and with them everything that `contracts.examination` recomputes.
+Two things are taken on trust, and the auditor gets them elsewhere: the hash of the block and the address of
+the Certificates contract. From the hash follow the state root, every storage value and all code; from the
+address, which contracts are meant. The rest is what `contracts.examination` recomputes.
 """
 
 from collections.abc import Sequence
@@ -40,6 +41,10 @@ class Report:
     block_time_utc: str
     block_hash_confirmed: bool
     """The auditor gave the same hash."""
+    certificates: str
+    """Address of the Certificates contract, which names all the others."""
+    certificates_confirmed: bool
+    """The auditor gave the same address."""
     proven: list[str]
     not_proven: list[str]
 
@@ -52,26 +57,44 @@ class Report:
             "block_hash": self.block_hash,
             "block_time_utc": self.block_time_utc,
             "block_hash_confirmed": self.block_hash_confirmed,
+            "certificates": self.certificates,
+            "certificates_confirmed": self.certificates_confirmed,
             "claim": self.claim.model_dump(),
             "proven": self.proven,
             "not_proven": self.not_proven,
         }
 
 
-def verify(data: bytes, block_hash: bytes | None = None, disclosures: Sequence[Disclosure] = ()) -> Report:
-    """Check the bundle in `data`, against `block_hash` if the auditor has it, and disclosed private readings.
+@dataclass(frozen=True)
+class Trusted:
+    """What an auditor knows from elsewhere; None for what is not known."""
 
-    Raises VerificationFailed naming the place.
+    block_hash: bytes | None = None
+    certificates: bytes | None = None
+    """Address of the Certificates contract."""
+
+
+def verify(
+    data: bytes,
+    block_hash: bytes | None = None,
+    certificates: bytes | None = None,
+    disclosures: Sequence[Disclosure] = (),
+) -> Report:
+    """Check the bundle in `data` and disclosed private readings.
+
+    `block_hash` and `certificates` (address of that contract) are what the auditor knows from elsewhere, if
+    anything. Raises VerificationFailed naming the place.
     """
+    trusted = Trusted(block_hash, certificates)
     try:
         bundle = evidence.load(data)
     except PartAltered as altered:
         # The digest names the part; the content may tell more exactly where.
-        _verify(altered.bundle, block_hash, disclosures, f" ({altered})")
+        _verify(altered.bundle, trusted, disclosures, f" ({altered})")
         raise VerificationFailed(altered.place, altered.message) from None
     except BundleInvalid as problem:
         raise VerificationFailed(problem.place, problem.message) from None
-    return _verify(bundle, block_hash, disclosures, "")
+    return _verify(bundle, trusted, disclosures, "")
 
 
 def describe(examination: Examination) -> dict[str, Any]:
@@ -101,15 +124,21 @@ def describe(examination: Examination) -> dict[str, Any]:
     }
 
 
-def _verify(bundle: Bundle, block_hash: bytes | None, disclosures: Sequence[Disclosure], note: str) -> Report:
+def _verify(bundle: Bundle, trusted: Trusted, disclosures: Sequence[Disclosure], note: str) -> Report:
     try:
-        return _checked(bundle, block_hash, disclosures)
+        return _checked(bundle, trusted, disclosures)
     except (FactsInvalid, ProofInvalid, DisclosureInvalid) as problem:
         raise VerificationFailed(problem.place, problem.message + note) from None
 
 
-def _checked(bundle: Bundle, block_hash: bytes | None, disclosures: Sequence[Disclosure]) -> Report:
-    header = _header(bundle, block_hash)
+def _checked(bundle: Bundle, trusted: Trusted, disclosures: Sequence[Disclosure]) -> Report:
+    header = _header(bundle, trusted.block_hash)
+    if trusted.certificates is not None and trusted.certificates != unhex(bundle.deployment.certificates):
+        raise FactsInvalid(
+            "deployment.certificates",
+            f"is {bundle.deployment.certificates}, but you trust 0x{trusted.certificates.hex()}: these are "
+            "the contracts of another platform",
+        )
     state = ProvenState(header.state_root, map(unhex, bundle.nodes), map(unhex, bundle.codes))
     deployment = bundle.deployment.model_dump()
     addresses = {name: unhex(deployment[name.lower()]) for name in CONTRACTS}
@@ -135,12 +164,14 @@ def _checked(bundle: Bundle, block_hash: bytes | None, disclosures: Sequence[Dis
         block_number=header.number,
         block_hash=bundle.header.hash,
         block_time_utc=bundle.header.time_utc,
-        block_hash_confirmed=block_hash is not None,
+        block_hash_confirmed=trusted.block_hash is not None,
+        certificates=bundle.deployment.certificates,
+        certificates_confirmed=trusted.certificates is not None,
         proven=[
             *_proven(bundle, examination, header),
             *(line for item in disclosures for line in _disclosed(item, facts, batches)),
         ],
-        not_proven=_not_proven(bundle, block_hash is not None),
+        not_proven=_not_proven(bundle, trusted),
     )
 
 
@@ -241,16 +272,24 @@ def _proven(bundle: Bundle, examination: Examination, header: Header) -> list[st
     ]
 
 
-def _not_proven(bundle: Bundle, confirmed: bool) -> list[str]:
+def _not_proven(bundle: Bundle, trusted: Trusted) -> list[str]:
     block = (
         "That the block hash is the network's: you gave it, and this answer is as good as its source."
-        if confirmed
+        if trusted.block_hash is not None
         else f"That block {bundle.header.hash} belongs to the network's chain: get its hash from a node that "
         "you trust and pass it with --block-hash. Without that, all of this could be of a chain made for the "
         "purpose."
     )
+    contracts = (
+        "That the Certificates contract is the certification body's: you gave its address."
+        if trusted.certificates is not None
+        else f"That the Certificates contract {bundle.deployment.certificates} is the certification body's: "
+        "compare the address with theirs, or pass theirs with --certificates. Anyone can set up the same "
+        "contracts with auditors and meter operators of their own."
+    )
     return [
         block,
+        contracts,
         "That the meters tell the truth and are connected as declared: the meter operator answers for that.",
         "That only the gateways had their keys; that a key was in force when its batch came is checked by "
         "the ledger's code, not by this file.",

@@ -33,7 +33,7 @@ def shown(*members: int, hour: int = HOUR, sequence: int = 1, shift_wh: int = 0)
 
 def test_one_reading_is_proven_and_the_others_stay_hidden(bundle: bytes) -> None:
     file = shown(3)
-    report = verify(bundle, None, [load(file)])
+    report = verify(bundle, disclosures=[load(file)])
     assert "1 of 6 private readings of barlovento-homes" in report.proven[-1]
     others = [reading for reading in home_readings(HOUR) if reading.commitment != home(3)]
     for reading in others:
@@ -42,17 +42,17 @@ def test_one_reading_is_proven_and_the_others_stay_hidden(bundle: bytes) -> None
 
 
 def test_all_readings_of_an_hour_add_up_to_the_signed_sums(bundle: bytes) -> None:
-    report = verify(bundle, None, [load(shown(*range(MEMBERS)))])
+    report = verify(bundle, disclosures=[load(shown(*range(MEMBERS)))])
     assert report.proven[-1].endswith("0 Wh supply, 6000 Wh draw.")
 
 
 def test_a_serial_can_be_opened(bundle: bytes) -> None:
     serial_salt = keccak(b"home 2")
     good = disclose(GATEWAY, 1, home_readings(HOUR), {home(2)}, {home(2): ("home-2", serial_salt)})
-    assert verify(bundle, None, [load(good)])
+    assert verify(bundle, disclosures=[load(good)])
     wrong = disclose(GATEWAY, 1, home_readings(HOUR), {home(2)}, {home(2): ("home-1", serial_salt)})
     with pytest.raises(VerificationFailed, match=r"readings\.0\.serial: home-1 is not the meter"):
-        verify(bundle, None, [load(wrong)])
+        verify(bundle, disclosures=[load(wrong)])
 
 
 @pytest.mark.parametrize(
@@ -71,22 +71,22 @@ def test_a_changed_reading_is_found(bundle: bytes, field: str, value: Any, place
     content = json.loads(shown(3))
     content["readings"][0][field] = value
     with pytest.raises(VerificationFailed, match=place):
-        verify(bundle, None, [load((canonical(content) + "\n").encode())])
+        verify(bundle, disclosures=[load((canonical(content) + "\n").encode())])
 
 
 def test_only_what_holds_can_be_shown(bundle: bytes) -> None:
     first_hour = 24 * FIRST_DAY
     replaced = load(shown(1, hour=first_hour, sequence=1))
     with pytest.raises(VerificationFailed, match="does not hold this hour; batch 3 does"):
-        verify(bundle, None, [replaced])
-    assert verify(bundle, None, [load(shown(1, hour=first_hour, sequence=3, shift_wh=100))])
+        verify(bundle, disclosures=[replaced])
+    assert verify(bundle, disclosures=[load(shown(1, hour=first_hour, sequence=3, shift_wh=100))])
     with pytest.raises(VerificationFailed, match="does not lead"):
-        verify(bundle, None, [load(shown(1, hour=HOUR + 1, sequence=1, shift_wh=1))])
+        verify(bundle, disclosures=[load(shown(1, hour=HOUR + 1, sequence=1, shift_wh=1))])
     with pytest.raises(VerificationFailed, match="is not there"):
-        verify(bundle, None, [load(shown(1, hour=HOUR + 24 * 50))])
+        verify(bundle, disclosures=[load(shown(1, hour=HOUR + 24 * 50))])
     fewer = disclose(GATEWAY, 1, home_readings(HOUR)[:5], {home(1)})
     with pytest.raises(VerificationFailed, match="count: is 5, but the batch counts 6"):
-        verify(bundle, None, [load(fewer)])
+        verify(bundle, disclosures=[load(fewer)])
 
 
 def test_nothing_is_disclosed_by_mistake() -> None:

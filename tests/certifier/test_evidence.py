@@ -66,7 +66,9 @@ def test_the_bundle_says_what_the_chain_says(bundle: bytes, small_run: SmallRun)
 def test_without_a_block_hash_the_report_says_so(bundle: bytes) -> None:
     report = verify(bundle)
     assert not report.block_hash_confirmed
+    assert not report.certificates_confirmed
     assert "--block-hash" in report.not_proven[0]
+    assert "--certificates" in report.not_proven[1]
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -267,13 +269,19 @@ def ped_verify(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_command_speaks_plainly(bundle: bytes, small_run: SmallRun, tmp_path: Path) -> None:
     file = tmp_path / "bundle.json"
     file.write_bytes(bundle)
-    good = ped_verify(str(file), "--block-hash", "0x" + small_run.chain.block().hash.hex())
+    known = ("--block-hash", "0x" + small_run.chain.block().hash.hex())
+    good = ped_verify(str(file), *known, "--certificates", small_run.addresses["Certificates"])
     assert good.returncode == 0, good.stderr
     assert good.stdout.startswith("VERIFIED. ")
     assert "It does not prove:" in good.stdout
     unanchored = ped_verify(str(file))
     assert unanchored.returncode == 0
-    assert unanchored.stdout.startswith("VERIFIED, if its block is the network's.")
+    assert unanchored.stdout.startswith(
+        "VERIFIED, if its block is the network's and its contracts are the certification body's."
+    )
+    other = ped_verify(str(file), "--certificates", small_run.addresses["Ledger"], "--json")
+    assert other.returncode == 1
+    assert json.loads(other.stdout)["place"] == "deployment.certificates"
     answer = json.loads(ped_verify(str(file), "--json").stdout)
     assert answer["verified"] is True
     assert answer["claim"]["district_id"] == "barlovento"
