@@ -39,6 +39,9 @@ from contracts.hour import parse_time_utc
 MAX_MESSAGE_BYTES: Final = 1_000_000
 MAX_READINGS: Final = 10_000
 _LIMIT: Final = Decimal(10**18)
+_LAST_TIME_S: Final = 2**33
+_DEEPEST: Final = 50
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OBIS = re.compile(r"(?:\d{1,3}-\d{1,3}:)?(\d{1,3}\.\d{1,3}\.\d{1,3})(?:\*255)?")
 _SENML_NAME = re.compile(r"urn:dev:ped:([^:]+):([^:]+):(.+)")
 
@@ -138,10 +141,7 @@ def digest_id(body: bytes) -> str:
 
 def id_of_refused(body: bytes) -> str:
     """Id of a message that cannot be read otherwise, so that its device knows which one is refused."""
-    try:
-        message: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return digest_id(body)
+    message = _any_json(body)
     found = message.get("id") if isinstance(message, dict) else None
     return str(found) if isinstance(found, str | int) and 0 < len(str(found)) <= 100 else digest_id(body)
 
@@ -154,9 +154,25 @@ def obis_register(code: str) -> str:
     return match.group(1)
 
 
+def _any_json(body: bytes) -> Any:
+    """The message whatever its form; None when it cannot be read, or is nested too deeply for the stack."""
+    depth = deepest = 0
+    for bracket in body.translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > _DEEPEST:
+        return None
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 def _found_at(body: bytes, error: str) -> str:
     """The offending value itself, which the decoder's message lacks."""
-    value: Any = msgspec.json.decode(body)
+    value = _any_json(body)
+    if value is None:
+        return ""
     place = re.search(r"at `\$(.*?)`", error)
     for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", place.group(1)) if place else ():
         value = value[name] if name else value[int(index)]
@@ -178,6 +194,9 @@ def _plain_reading(item: _PlainReading) -> Reading | ReadingProblem:
             raise PayloadInvalid(f"time_utc {time.isoformat()} has no offset; write {time.isoformat()}Z")
         if time.microsecond:
             parse_time_utc(time.isoformat())
+        time_s = int(time.timestamp())
+        if not 0 <= time_s < _LAST_TIME_S:
+            raise PayloadInvalid(f"time_utc {time.isoformat()} is out of range: years 1970 to 2241")
         register = item.register_wh
         if item.register_kwh is not None:
             if register is not None:
@@ -185,7 +204,7 @@ def _plain_reading(item: _PlainReading) -> Reading | ReadingProblem:
             register = _bounded("register_kwh", item.register_kwh) * 1000
         return Reading(
             item.point,
-            int(time.timestamp()),
+            time_s,
             item.interval_s,
             None if item.supply_wh is None else whole_wh("supply_wh", item.supply_wh),
             None if item.draw_wh is None else whole_wh("draw_wh", item.draw_wh),
@@ -245,7 +264,7 @@ def _senml_reading(name: str, unit: str | None, value: Decimal, time: Decimal) -
     parts = _SENML_NAME.fullmatch(name)
     if parts is None:
         raise PayloadInvalid(f"name {name!r} is not urn:dev:ped:<district>:<serial>:<OBIS>")
-    if not 2**28 <= time < 2**40:
+    if not 2**28 <= time < _LAST_TIME_S:
         raise PayloadInvalid(f"time {time:.12g} is relative or out of range; give the absolute unix time")
     if time != int(time):
         raise PayloadInvalid(f"time {time} lies between two seconds; give whole seconds")

@@ -153,10 +153,10 @@ def test_two_outboxes_of_one_gateway_never_record_an_hour_twice(world: World) ->
     with running(path) as first:
         post(first, energy("grid", 0, 5, 5), energy("pv", 0, 5))
         wait_until(lambda: where(first, "grid", 0)["state"] == "on chain", "the first hour")
-        tables = {"gateway": {"id": GATEWAY, "district": DISTRICT, "data": "second.sqlite"}}
+        other = {"id": GATEWAY, "district": DISTRICT, "data": "second.sqlite"}
         second_path = world.folder / "second.toml"
         second_path.write_text(
-            write_config(world.folder, relay={**FAST, "batch_hours": 1}, **tables).read_text()
+            write_config(world.folder, relay={**FAST, "batch_hours": 1}, gateway=other).read_text()
         )
         with running(second_path) as second:
             post(second, energy("grid", 1, 6, 6), energy("pv", 1, 6))

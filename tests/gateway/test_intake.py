@@ -121,6 +121,10 @@ def register(hour: float, value: Any, serial: str = "meter", **more: Any) -> dic
         (b"\xff\xfe", "not JSON"),
         (b"", "not JSON"),
         (b"42", "42"),
+        pytest.param(b"[" * 100_000, "Expected", id="nested"),
+        pytest.param(b'{"id": ' + b"[" * 100_000, "Expected", id="nested-id"),
+        (b'{"readings": [{"point": "\xff", "time_utc": "2019-01-02T00:00:00Z"}]}', "not JSON"),
+        (b'[{"n": "x", "v": 1e99999999999999999999}]', "Invalid decimal"),
         (b'{"readings": []}', "no reading"),
         (b'{"reading": []}', "unknown field `reading`"),
         (b'{"readings": [{"point": "grid", "time_utc": "yesterday", "supply_wh": 1}]}', "'yesterday'"),
@@ -144,7 +148,8 @@ def test_a_message_that_cannot_be_read_is_refused_as_a_whole(bench: Bench, body:
     assert receipt.status == "refused"
     assert receipt.id.startswith("sha256:")
     named = body.replace(b'{"reading', b'{"id": "n7", "reading')
-    assert bench.raw(named).id == "n7" or named == body
+    if named != body and b"\xff" not in body:
+        assert bench.raw(named).id == "n7"
     assert words in receipt.refused[0]["detail"]
     assert receipt.refused[0]["type"] == "urn:ped:problem:malformed"
 
@@ -164,6 +169,8 @@ def test_a_message_that_cannot_be_read_is_refused_as_a_whole(bench: Bench, body:
         (quarter(0, interval_s=3600), "interval_s 3600 is not the 900 s"),
         (quarter(24), "2019-01-03T00:15:00Z is 900 s in the future (now 2019-01-03T00:00:00Z"),
         ({"point": "grid", "time_utc": "2019-01-02T00:00:00", "supply_wh": 1}, "has no offset"),
+        ({"point": "grid", "time_utc": "0001-01-01T00:00:00+14:00", "supply_wh": 1}, "is out of range"),
+        ({"point": "grid", "time_utc": "9999-12-31T23:59:59-14:00", "supply_wh": 1}, "is out of range"),
         ({"point": "grid", "time_utc": at(0)}, "no energy"),
         ({"point": "grid", "time_utc": at(0), "register_wh": 5}, "posts energies of intervals"),
         ({"point": "grid", "time_utc": at(0), "energy_wh": 5}, "no OBIS code"),
