@@ -13,19 +13,20 @@ from certifier.api.application import cached
 from certifier.follower import Follower
 from certifier.service import Settings, build_application
 from certifier.store import Store
+from contracts.chain import Chain
 from contracts.platform import Platform
 from tests.certifier.certified_run import Year, certified_year
 from tests.certifier.databases import PostgresServer, find_server_programs, wait_until_open
 from tests.certifier.small_run import SmallRun, run
-from tests.contracts.nodes import AnvilNode
+from tests.contracts.nodes import AnvilNode, EmbeddedNode
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallRun]:
     """Two districts with four final days, on the embedded chain."""
     folder: Path = tmp_path_factory.mktemp("chain")
-    node, small = run(folder, 4)
-    yield small
+    node = EmbeddedNode(folder, "--genesis-time", "2018-12-01")
+    yield run(Chain(node.url), 4)
     node.stop()
 
 

@@ -6,7 +6,6 @@ nothing is written behind the contracts' backs.
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from contracts.chain import Chain
@@ -33,7 +32,7 @@ from contracts.reading import (
     pack_private,
 )
 from contracts.slug import serial_to_bytes32, to_bytes32
-from tests.contracts.nodes import GENESIS, EmbeddedNode
+from tests.contracts.nodes import GENESIS
 
 FINALITY_S = 7 * DAY_S
 FIRST_DAY = day_of(GENESIS) + 1
@@ -329,14 +328,13 @@ def homes_day(day: int, hours: range = range(24), shift_wh: int = 0) -> bytes:
     return pack_private(sections)
 
 
-def run(folder: Path, days: int) -> tuple[EmbeddedNode, SmallRun]:
-    """The chain's process and the finished run; the caller stops the process.
+def run(chain: Chain, days: int) -> SmallRun:
+    """The finished run of some days on a chain whose clock stands at GENESIS.
 
     The first day has a correction, the second a gap, a missing and an estimated grid record, the third (if
     there is one) an adjustment after it was final.
     """
-    node = EmbeddedNode(folder, "--genesis-time", "2018-12-01")
-    small = SmallRun(Chain(node.url))
+    small = SmallRun(chain)
     small.set_up()
     small.add_district("barlovento", 300)
     small.add_district("garafia", 150)
@@ -368,4 +366,4 @@ def run(folder: Path, days: int) -> tuple[EmbeddedNode, SmallRun]:
     if days > 2:
         small.adjust("barlovento-plant", FIRST_DAY + 2, plant_day(300, FIRST_DAY + 9, range(8, 12)), 1)
         small.send("relay", "Assessments", "bookAdjustments", small.assessments["barlovento"], 10)
-    return node, small
+    return small

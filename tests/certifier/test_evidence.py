@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 
 from certifier.evidence import BundleUnavailable, build_bundle
 from contracts import evidence
+from contracts.chain import Chain
 from contracts.examination import BatchKey, SignedBatch
 from contracts.facts import FactsInvalid
 from contracts.keccak import keccak
 from contracts.lifecycle import Status
 from contracts.verdict import Finding
 from contracts.verification import VerificationFailed, verify
-from tests.certifier.small_run import FIRST_DAY, SmallRun, account
-from tests.contracts.nodes import ROOT
+from tests.certifier.small_run import FIRST_DAY, SmallRun, account, run
+from tests.contracts.nodes import ROOT, AnvilNode
 
 Content = dict[str, Any]
 
@@ -322,3 +323,14 @@ def test_a_key_of_another_gateway_signs_for_no_one(bundle: bytes, small_run: Sma
 
     with pytest.raises(VerificationFailed, match=rf"batches\.{index}\.signature"):
         verify(resealed(bundle, sign))
+
+
+def test_a_bundle_of_another_engine_verifies_alike() -> None:
+    node = AnvilNode()
+    try:
+        small = run(Chain(node.url, gas_price_wei=0), 1)
+        data = build_bundle(small.chain, small.deployment, 1, small.chain.head(), small.find)
+        report = verify(data, small.chain.block().hash)
+    finally:
+        node.stop()
+    assert (report.claim.district_id, report.claim.window_end_day) == ("barlovento", FIRST_DAY + 1)
