@@ -136,4 +136,17 @@ def _gateway_state(connection: Connection, gateway_id: str) -> GatewayState:
 
 def main_assessment_id(connection: Connection, district_id: str) -> str | None:
     """The assessment that a certificate rests on, or else the district's first. Raises NotFound."""
-    return district_overview(connection, district_id).assessment_id
+    require_district(connection, district_id)
+    table, applied = store.assessments, store.certificates
+    return connection.execute(
+        select(table.c.assessment_id)
+        .outerjoin(applied, applied.c.assessment_id == table.c.assessment_id)
+        .where(table.c.district_id == district_id)
+        .order_by(applied.c.certificate_number.is_(None), table.c.block_number, table.c.log_index)
+        .limit(1)
+    ).scalar()
+
+
+def require_district(connection: Connection, district_id: str) -> None:
+    """Raise NotFound for an unknown district."""
+    _district_row(connection, district_id)

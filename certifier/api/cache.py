@@ -14,7 +14,10 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Key = tuple[str, bytes, bytes]
+Entry = tuple[Message, bytes]
 MAX_CACHED_BYTES = 128 * 1024 * 1024
+MAX_COMPUTING = 2
+"""Answers computed at once; more would only make each other slower."""
 UNCACHED = ("/v1/status",)
 
 
@@ -26,8 +29,10 @@ class RevisionCache:
         self._read_revision = revision
         self._poll_s = poll_s
         self._revision: str | None = None
-        self._entries: dict[Key, tuple[Message, bytes]] = {}
+        self._entries: dict[Key, Entry] = {}
         self._bytes = 0
+        self._running: dict[Key, asyncio.Future[Entry]] = {}
+        self._computing = asyncio.Semaphore(MAX_COMPUTING)
         self._poller: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,10 +50,23 @@ class RevisionCache:
         key = (scope["path"], scope["query_string"], accept)
         entry = self._entries.get(key)
         if entry is None:
-            entry = await self._compute(key, scope, receive)
+            entry = await self._once(key, scope, receive)
         await _serve(entry, known, scope["method"] == "HEAD", send)
 
-    async def _compute(self, key: Key, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
+    async def _once(self, key: Key, scope: Scope, receive: Receive) -> Entry:
+        """Compute an answer; those who ask for the same meanwhile wait for it instead of computing it too."""
+        running = self._running.get(key)
+        if running is None:
+            running = asyncio.ensure_future(self._limited(key, scope, receive))
+            self._running[key] = running
+            running.add_done_callback(lambda _: self._running.pop(key, None))
+        return await asyncio.shield(running)
+
+    async def _limited(self, key: Key, scope: Scope, receive: Receive) -> Entry:
+        async with self._computing:
+            return await self._compute(key, scope, receive)
+
+    async def _compute(self, key: Key, scope: Scope, receive: Receive) -> Entry:
         start: Message = {}
         parts: list[bytes] = []
 
@@ -96,7 +114,7 @@ def _header(start: Message, name: bytes) -> bytes:
     return b""
 
 
-async def _serve(entry: tuple[Message, bytes], known: bytes, without_body: bool, send: Send) -> None:
+async def _serve(entry: Entry, known: bytes, without_body: bool, send: Send) -> None:
     start, body = entry
     label = _header(start, b"etag")
     if start["status"] == 200 and label and _matches(known, label):

@@ -48,7 +48,7 @@ AssessmentId = Annotated[
 
 def _known_days(connection: Connection, district_id: str, most: int) -> tuple[int, int]:
     """The last `most` days for which anything is recorded. Raises NotFound for an unknown district."""
-    districts.district_overview(connection, district_id)
+    districts.require_district(connection, district_id)
     table = store.hours
     row = connection.execute(
         select(func.min(table.c.day).label("first"), func.max(table.c.day).label("last")).where(
