@@ -16,8 +16,9 @@ from contracts.chain_data import Block, SlotProof
 from contracts.deployment import CONTRACTS, Deployment
 from contracts.evidence import AdjustmentBatch, Batch, Contracts
 from contracts.examination import BatchKey, Examination, SignedBatch, examine
-from contracts.facts import Facts, FactsInvalid
+from contracts.facts import Facts
 from contracts.hour import format_time_utc
+from contracts.records import FactsInvalid
 from contracts.verification import VerificationFailed, describe, verify
 
 _SLOTS_PER_REQUEST = 256

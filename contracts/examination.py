@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from contracts.energy import DayTotals, assess_day
 from contracts.evidence import AdjustmentBatch, Batch, unhex
-from contracts.facts import Facts, FactsInvalid
+from contracts.facts import Facts
 from contracts.hour import day_of, format_day, window_start
 from contracts.keccak import keccak
 from contracts.key import SignatureInvalid
@@ -28,7 +28,7 @@ from contracts.reading import (
     unpack_open,
     unpack_private,
 )
-from contracts.records import Assessment, District, Gateway, Sums, Version
+from contracts.records import Assessment, District, FactsInvalid, Gateway, Sums, Version
 from contracts.slug import to_bytes32
 from contracts.tally import Stream, TallyGateway, summarise, tally_day
 from contracts.verdict import EDGE_DAYS, Finding, History, Verdict, verdict
@@ -69,6 +69,8 @@ class Examination:
     signers: Mapping[str, int]
     """How many batches each address signed."""
     days: int
+    pending_days: int
+    """Days of the window with adjustments that the verdict does not hold yet: not judged anew."""
     record_count: int
     """Records of open points in hours that hold."""
     code_hashes: Mapping[str, bytes]
@@ -99,13 +101,19 @@ def examine(
     days = _Days(facts, domain, time_s, assessment, district, find_batch)
     days.expect(range(first_day, window_end))
     history = History(first_day)
+    pending = set(facts.adjusted_days(district.district_id, assessment.booked))
     for day in range(first_day, window_end):
-        history.append(day, days.totals(day, _version_on(versions, day)))
+        if day in pending:
+            # Adjusted, but not in the verdict yet: what the verdict rests on is no longer held.
+            totals = facts.final_day(assessment_id, assessment, day)
+        else:
+            totals = days.totals(day, _version_on(versions, day))
+        history.append(day, totals)
     found = verdict(
         history,
         window_end,
         restart_days=[version.restart_day for version in versions],
-        adjustments_pending=assessment.booked < facts.adjusted_days(district.district_id),
+        adjustments_pending=bool(pending),
         compromise_pending=facts.compromises_scanned(district.district_id)
         < facts.compromises(district.district_id),
     )
@@ -126,6 +134,7 @@ def examine(
         batches=days.batches,
         signers=days.signers,
         days=window_end - first_day,
+        pending_days=len(pending & set(range(first_day, window_end))),
         record_count=days.record_count,
         code_hashes=code_hashes,
     )

@@ -10,16 +10,16 @@ from typing import Final
 
 from contracts.artifacts import artifact
 from contracts.deployment import CONTRACTS
-from contracts.energy import CarrierFactor, FactorRange, HourFactors, Tolerance, Weights
-from contracts.factor import unpack_day
-from contracts.hour import DAY_S, HOURS_PER_DAY, day_start, format_day
+from contracts.energy import DayTotals, FactorRange, Tolerance
+from contracts.hour import HOURS_PER_DAY
 from contracts.keccak import keccak
 from contracts.lifecycle import Status
-from contracts.point import CARRIERS, Kind
+from contracts.point import Kind
 from contracts.records import (
     Assessment,
     CertificateRecord,
     District,
+    FactsInvalid,
     Gateway,
     Manifest,
     Scheme,
@@ -30,9 +30,9 @@ from contracts.records import (
 from contracts.slug import to_bytes32, to_text
 from contracts.storage import ContractStorage, StateReader
 from contracts.tally import TallyGateway, TallyGroup, TallyPoint
+from contracts.weighting import Weighting, stored
 
 _ENTRY_BYTES: Final = 8
-_PUBLICATION_S: Final = 30 * DAY_S
 _LINKS: Final = {
     "Factors": ("registry",),
     "Ledger": ("registry",),
@@ -40,15 +40,6 @@ _LINKS: Final = {
     "Certificates": ("registry", "assessments"),
 }
 """Immutable variables by which a contract names those that it believes."""
-
-
-class FactsInvalid(ValueError):
-    """The contracts' storage does not hold together; `place` says where."""
-
-    def __init__(self, place: str, message: str) -> None:
-        super().__init__(f"{place}: {message}")
-        self.place = place
-        self.message = message
 
 
 class Facts:
@@ -139,7 +130,7 @@ class Facts:
             pointer = self._registry.read_bytes("_manifests", *where, part)
             place = f"{part} points of manifest {number} of {to_text(gateway_key)}"
             entries[part] = (
-                list(_entries(_stored(self._reader, pointer, place), place)) if any(pointer) else []
+                list(_entries(stored(self._reader, pointer, place), place)) if any(pointer) else []
             )
         points = TallyGateway(
             tuple(TallyPoint(kind, cap_wh, efficiency) for kind, efficiency, cap_wh in entries["open"]),
@@ -175,7 +166,7 @@ class Facts:
 
     # --- Factors
 
-    def weighting(self, scheme: Scheme, vintage_id: str, zone: str, now_s: int) -> "Weighting":
+    def weighting(self, scheme: Scheme, vintage_id: str, zone: str, now_s: int) -> Weighting:
         """Weights of an assessment's days, as they are for good at the time `now_s`."""
         return Weighting(self._factors, self._reader, scheme, vintage_id, zone, now_s)
 
@@ -214,9 +205,11 @@ class Facts:
         key = (2 * day + is_private) * 256 + sequence
         return self._ledger.read_bytes("batchHashes_", to_bytes32(gateway_id), key)
 
-    def adjusted_days(self, district_id: str) -> int:
-        """Length of the district's list of adjusted days."""
-        return self._ledger.read("adjustedDays_", to_bytes32(district_id))
+    def adjusted_days(self, district_id: str, first: int) -> list[int]:
+        """The district's list of adjusted days from entry `first` on."""
+        key = to_bytes32(district_id)
+        count = self._ledger.read("adjustedDays_", key)
+        return [self._ledger.read("adjustedDays_", key, index) for index in range(first, count)]
 
     def compromises_scanned(self, district_id: str) -> int:
         """How many of the district's compromises have been looked through."""
@@ -258,6 +251,21 @@ class Facts:
                 node &= node - 1
         return total
 
+    def final_day(self, assessment_id: bytes, assessment: Assessment, day: int) -> DayTotals:
+        """The totals of a final day as the chain keeps them."""
+        after = self.sums_before(assessment_id, assessment, day + 1)
+        sums = after.minus(self.sums_before(assessment_id, assessment, day))
+        return DayTotals(
+            balance_mwh_pe=sums.balance_mwh_pe,
+            lower_mwh_pe=sums.lower_mwh_pe,
+            upper_mwh_pe=sums.upper_mwh_pe,
+            ghg_mg=sums.ghg_mg,
+            ghg_upper_mg=sums.ghg_upper_mg,
+            complete_hours=sums.complete_hours,
+            edge_estimated=self.edge_estimated(assessment_id, day),
+            boundary_version=self.boundary_version(assessment_id, day),
+        )
+
     def edge_estimated(self, assessment_id: bytes, day: int) -> bool:
         """Whether the final day `day` has an estimated hour."""
         return bool(self._assessments.read("cumulative_", assessment_id, day + 1, "balances") >> 240 & 1)
@@ -293,89 +301,6 @@ class Facts:
             status=Status(record["status"]),
             expiry_s=record["expiry"],
         )
-
-
-class Weighting:
-    """What weighs the hours of an assessment (domain.md §3)."""
-
-    def __init__(
-        self,
-        factors: ContractStorage,
-        reader: StateReader,
-        scheme: Scheme,
-        vintage_id: str,
-        zone: str,
-        now_s: int,
-    ) -> None:
-        self._factors = factors
-        self._reader = reader
-        self._scheme = scheme
-        self._vintage_key = to_bytes32(vintage_id)
-        self._zone_key = to_bytes32(zone)
-        self._now_s = now_s
-        self._column = "NonRenewable" if scheme.non_renewable else "Total"
-        self._carriers = self._carrier_factors(self._column)
-        self._ghg_carriers = self._carrier_factors("Ghg")
-
-    def expect(self, days: range) -> None:
-        """Announce that the factors of these days will be read."""
-        if not self._scheme.is_static:
-            self._factors.expect("_days", [(self._vintage_key, self._zone_key, day) for day in days])
-
-    def day(self, day: int) -> tuple[list[Weights], list[Weights]]:
-        """Weights of a day's 24 hours for primary energy and for GHG."""
-        primary, ghg = self._static() if self._scheme.is_static else self._dynamic(day)
-        return (
-            [Weights(factors, self._scheme.primary_range, self._carriers) for factors in primary],
-            [Weights(factors, self._scheme.ghg_range, self._ghg_carriers) for factors in ghg],
-        )
-
-    def _static(self) -> tuple[list[HourFactors], list[HourFactors]]:
-        static = self._factors.members("_electricity", self._vintage_key)
-        primary = HourFactors.static(static[f"import{self._column}"], static[f"export{self._column}"])
-        ghg = HourFactors.static(static["importGhg"], static["exportGhg"])
-        return [primary] * HOURS_PER_DAY, [ghg] * HOURS_PER_DAY
-
-    def _dynamic(self, day: int) -> tuple[list[HourFactors], list[HourFactors]]:
-        published = self._published(day)
-        if published is None:
-            primary = HourFactors.least_favourable(self._scheme.primary_range)
-            ghg = HourFactors.least_favourable(self._scheme.ghg_range)
-            return [primary] * HOURS_PER_DAY, [ghg] * HOURS_PER_DAY
-        hours = unpack_day(published)
-        return [hour.primary(self._scheme.non_renewable) for hour in hours], [hour.ghg() for hour in hours]
-
-    def _carrier_factors(self, column: str) -> tuple[CarrierFactor, ...]:
-        return tuple(
-            CarrierFactor(
-                self._factors.read("_carriers", self._vintage_key, index, f"bought{column}"),
-                self._factors.read("_carriers", self._vintage_key, index, f"export{column}"),
-            )
-            for index in range(len(CARRIERS))
-        )
-
-    def _published(self, day: int) -> bytes | None:
-        """The day's 288 bytes from the vintage or its nearest ancestor; None when they are lacking."""
-        place = f"factors of {format_day(day)}"
-        vintage_key = self._vintage_key
-        while any(vintage_key):
-            pointer = self._factors.read_bytes("_days", vintage_key, self._zone_key, day)
-            if any(pointer):
-                return _stored(self._reader, pointer, place)
-            created = self._factors.read("_vintages", vintage_key, "createdAt")
-            deadline = max(day_start(day + 1), created) + _PUBLICATION_S
-            if day >= self._factors.read("frontier", vintage_key, self._zone_key) and self._now_s <= deadline:
-                raise FactsInvalid(place, "are neither published nor lacking yet")
-            vintage_key = self._factors.read_bytes("_vintages", vintage_key, "parent")
-        return None
-
-
-def _stored(reader: StateReader, pointer: bytes, place: str) -> bytes:
-    """Bytes kept as the code of a contract, without the STOP byte before them."""
-    code = reader.code(pointer, place)
-    if not code or code[0] != 0:
-        raise FactsInvalid(place, f"0x{pointer.hex()} holds no stored bytes")
-    return code[1:]
 
 
 def _signed(word: int, bits: int) -> int:

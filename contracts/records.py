@@ -10,6 +10,15 @@ from contracts.lifecycle import Status
 from contracts.tally import TallyGateway
 
 
+class FactsInvalid(ValueError):
+    """The contracts' storage does not hold together; `place` says where."""
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(f"{place}: {message}")
+        self.place = place
+        self.message = message
+
+
 @dataclass(frozen=True, slots=True)
 class District:
     """A district's record in the Registry."""

@@ -14,10 +14,11 @@ from contracts.deployment import CONTRACTS
 from contracts.disclosure import Disclosure, DisclosureInvalid, check
 from contracts.evidence import AdjustmentBatch, Bundle, BundleInvalid, Claim, PartAltered, unhex
 from contracts.examination import BatchKey, Examination, SignedBatch, examine
-from contracts.facts import Facts, FactsInvalid
+from contracts.facts import Facts
 from contracts.hour import format_day, format_time_utc
 from contracts.proven_state import Header, ProofInvalid, ProvenState, decode_header
 from contracts.reading import SigningDomain, unpack_private
+from contracts.records import FactsInvalid
 from contracts.slug import is_slug
 
 
@@ -263,6 +264,14 @@ def _proven(bundle: Bundle, examination: Examination, header: Header) -> list[st
         f"({len(examination.signers)} keys in all).",
         "Sums, netting, allocation, balances and bounds, recomputed from these readings with the proven "
         "factors, boundary and scheme, equal the chain's to the last integer.",
+        *(
+            [
+                f"{examination.pending_days} of these days were adjusted after the verdict's sums were made; "
+                "for them the chain's own totals are taken, and no verdict is positive until they are booked."
+            ]
+            if examination.pending_days
+            else []
+        ),
         f"Verdict of {format_day(claim.window_start_day)} to {format_day(claim.window_end_day - 1)}: "
         f"{claim.finding}, balance {claim.balance_mwh_pe / 1e6:,.1f} kWh of primary energy "
         f"(at least {claim.lower_mwh_pe / 1e6:,.1f}), net GHG at most {claim.ghg_upper_mg / 1e6:,.1f} kg "

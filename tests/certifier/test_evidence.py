@@ -18,9 +18,9 @@ from certifier.evidence import BundleUnavailable, build_bundle
 from contracts import evidence
 from contracts.chain import Chain
 from contracts.examination import BatchKey, SignedBatch
-from contracts.facts import FactsInvalid
 from contracts.keccak import keccak
 from contracts.lifecycle import Status
+from contracts.records import FactsInvalid
 from contracts.verdict import Finding
 from contracts.verification import VerificationFailed, verify
 from tests.certifier.small_run import FIRST_DAY, SmallRun, account, run
