@@ -5,6 +5,7 @@ import typer
 from certifier.command_line import commands as certifier_commands
 from contracts.command_line import commands as contracts_commands
 from gateway.command_line import commands as gateway_commands
+from scripts.replay.command_line import commands as replay_commands
 
 application = typer.Typer(
     name="ped",
@@ -13,7 +14,7 @@ application = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for _commands in (contracts_commands, gateway_commands, certifier_commands):
+for _commands in (contracts_commands, gateway_commands, certifier_commands, replay_commands):
     application.add_typer(_commands)
 
 

@@ -33,7 +33,7 @@ class World:
         self.folder = folder
         self.config = config
         self.deployment = folder / "deployment.json"
-        self.database = folder / "certifier.sqlite"
+        self.database_url = f"sqlite:///{folder / 'certifier.sqlite'}"
         self.settings: list[GatewaySetting] = []
         self.devices: dict[str, Device] = {}
         self.brokers: dict[str, Supervised] = {}
@@ -56,6 +56,11 @@ class World:
         self.certifier = self._start_certifier()
         for device in self.devices.values():
             device.start()
+
+    @property
+    def pages_url(self) -> str:
+        """Where the certifier's pages are."""
+        return f"http://{LOOPBACK}:{self.certifier_port}/"
 
     def close(self) -> None:
         """Disconnect the devices; the supervisor ends the processes."""
@@ -124,7 +129,7 @@ class World:
         command = [
             *(*PED, "certifier", "serve"),
             *("--deployment", str(self.deployment)),
-            *("--database", f"sqlite:///{self.database}"),
+            *("--database", self.database_url),
             *("--port", str(self.certifier_port)),
         ]
         return self.supervisor.start("certifier", command, lambda: listening(self.certifier_port))

@@ -1,0 +1,193 @@
+"""`ped replay` and `ped demo`: a district's own data, or the La Palma year, through the whole platform."""
+
+import json
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from scripts.replay.config import ReplayConfig
+    from scripts.replay.results import DistrictResult
+    from scripts.replay.run import Inputs
+
+commands = typer.Typer()
+
+DEMO = Path(__file__).parent.parent / "demo_data" / "lapalma.toml"
+QUICK_DAYS = 31
+
+_Headless = Annotated[bool, typer.Option(help="End with the results instead of serving pages.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print the results as one JSON object on one line.")]
+_Days = Annotated[int | None, typer.Option(help="Replay only so many days.", min=1)]
+
+
+@commands.command()
+def replay(
+    config: Annotated[
+        Path, typer.Argument(help="TOML file, see scripts/replay/README.md.", metavar="CONFIG")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results; made, and must be empty.", metavar="DIR")
+    ],
+    headless: _Headless = True,
+    days: _Days = None,
+    as_json: _Json = False,
+) -> None:
+    """Put measured series through broker, gateways, contracts and certifier, and write what comes out.
+
+    Leaves balances.csv, certificate.json and bundle.json of each district in DIR.
+    """
+    _run(config, out, days, headless, as_json)
+
+
+@commands.command()
+def demo(
+    quick: Annotated[bool, typer.Option(help="One month instead of the year.")] = False,
+    headless: Annotated[bool, typer.Option(help="End when done instead of serving the pages.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; a new one by default.", metavar="DIR")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """The La Palma year: two districts, one of which earns its certificate and one does not."""
+    folder = out or Path(tempfile.mkdtemp(prefix="ped-demo-"))
+    _run(DEMO, folder, QUICK_DAYS if quick else None, headless, as_json)
+
+
+class _Interrupted(Exception):
+    """The person asked to stop."""
+
+
+def _run(config_file: Path, out: Path, days: int | None, headless: bool, as_json: bool) -> None:
+    from scripts.replay.config import ConfigError, load_config
+    from scripts.replay.run import read_inputs
+    from scripts.replay.series import SeriesError
+
+    try:
+        config = load_config(config_file)
+        inputs = read_inputs(config_file.parent, config if days is None else config.shortened(days))
+    except (ConfigError, SeriesError) as problem:
+        sys.exit(f"ped replay: {problem}")
+    if out.exists() and any(out.iterdir()):
+        sys.exit(f"ped replay: {out} is not empty; name a new folder, so that nothing in it is lost")
+    out.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _play(inputs, out, headless, as_json)
+    except (KeyboardInterrupt, _Interrupted):
+        sys.exit("stopped; all processes of the replay were ended")
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise _Interrupted
+
+
+def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool) -> None:
+    from certifier.evidence import BundleUnavailable
+    from contracts.chain import ChainUnavailable
+    from contracts.errors import ContractError
+    from contracts.verification import VerificationFailed
+    from scripts.replay.processes import ProcessFailed, Supervisor
+    from scripts.replay.results import FollowerLate, collect
+    from scripts.replay.run import RelayStuck, Replay
+    from scripts.replay.world import ReadingsRefused, World
+
+    console = Console(stderr=True)
+    config = inputs.config
+    began = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Supervisor(out / "logs") as supervisor:
+            world = World(supervisor, out, config)
+            with Progress(*columns, console=console) as progress:
+                task = progress.add_task(
+                    "starting broker, chain, gateways, certifier", total=config.day_count
+                )
+                world.start()
+                progress.update(task, description="replayed days")
+                run = Replay(world, inputs, lambda done: progress.update(task, completed=done))
+                cases = run.run()
+                progress.update(task, description="collecting and proving")
+                results, alarms = collect(world, cases, out)
+                progress.update(task, description="replayed days")
+            seconds = time.monotonic() - began
+            if as_json:
+                document = {
+                    "seconds": round(seconds, 1),
+                    "days": config.day_count,
+                    "alarms": alarms,
+                    "districts": [result.summary for result in results],
+                }
+                typer.echo(json.dumps(document))
+            else:
+                _show(results, alarms, config, seconds, world.pages_url, headless)
+            if alarms:
+                sys.exit(3)
+            while not headless:
+                world.check()
+                time.sleep(0.5)
+    except (
+        BundleUnavailable,
+        ChainUnavailable,
+        ContractError,
+        FollowerLate,
+        ProcessFailed,
+        ReadingsRefused,
+        RelayStuck,
+        VerificationFailed,
+    ) as problem:
+        sys.exit(f"ped replay: {problem}\n(logs: {out / 'logs'})")
+
+
+def _show(
+    results: "list[DistrictResult]",
+    alarms: list[str],
+    config: "ReplayConfig",
+    seconds: float,
+    pages_url: str,
+    headless: bool,
+) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    span = f"{config.first_day} to {config.last_day}, {config.day_count} days, in {seconds:.0f} s"
+    console.print(f"\n[bold]{config.title}[/bold]: {span}\n")
+    for result in results:
+        _show_district(console, result)
+    for alarm in alarms:
+        console.print(f"ALARM: {alarm}", style="bold red")
+    if not alarms:
+        console.print("The independent recomputation agrees with the chain for every day and verdict.")
+    if not headless:
+        console.print(f"Pages: {pages_url}   (stop with Ctrl-C)")
+
+
+def _show_district(console: Console, result: "DistrictResult") -> None:
+    found, verdict = result.certificate, result.verdict
+    colour = "green" if found.valid else "yellow"
+    console.print(f"[bold]{result.name}[/bold] ({result.district_id}): [{colour}]{found.status}[/{colour}]")
+    if verdict is not None and verdict.total_hours:
+        window = f"{verdict.window_start_day} to {verdict.window_end_day}"
+        console.print(f"  verdict      {verdict.finding}, window {window}")
+        console.print(
+            f"  balance      {_mega(verdict.balance_mwh_pe)} kWh of primary energy, "
+            f"between {_mega(verdict.lower_mwh_pe)} and {_mega(verdict.upper_mwh_pe)}"
+        )
+        console.print(f"  net GHG      {_mega(verdict.ghg_mg)} kg CO2e")
+        console.print(f"  complete     {verdict.complete_hours:,} of {verdict.total_hours:,} hours")
+    else:
+        console.print("  verdict      none yet: a verdict needs twelve months of final days")
+    if not found.valid:
+        console.print(f"  not valid    {'; '.join(found.reasons)}")
+    bundle = result.folder / "bundle.json"
+    console.print("  evidence     proof bundle verified offline; do it yourself:")
+    console.print(f"               scripts/ped verify {bundle} --block-hash {result.report.block_hash}\n")
+
+
+def _mega(value: int) -> str:
+    """Millionths as whole numbers: mWh_PE to kWh_PE, mg to kg."""
+    return f"{round(value / 10**6):,}"
