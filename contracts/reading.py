@@ -46,6 +46,9 @@ class Status(IntEnum):
     """Nothing is known; both energies are 0."""
 
 
+_STATUSES: Final = tuple(Status)
+
+
 class Record(NamedTuple):
     """Energy of one metering point in one hour, Wh, seen from the district's busbar."""
 
@@ -123,7 +126,7 @@ def unpack_open(payload: bytes, point_count: int) -> tuple[OpenSection, ...]:
         records = []
         for index in range(point_count):
             supply, draw = words[2 * index], words[2 * index + 1]
-            status = Status(supply >> 31 << 1 | draw >> 31)
+            status = _STATUSES[supply >> 31 << 1 | draw >> 31]
             record = Record(status, supply & MAX_ENERGY_WH, draw & MAX_ENERGY_WH)
             if status is Status.MISSING and (record.supply_wh or record.draw_wh):
                 raise ReadingInvalid(
