@@ -90,7 +90,7 @@ class Follower:
         last = min(chain_head - self._depth, first + RANGE_BLOCKS - 1)
         if last < first:
             return False
-        blocks = self._read(first, last)
+        blocks = self.read_blocks(first, last)
         if head is not None and not self._stands(head, chain_head):
             raise ChainMoved(f"block {head.number} is another one now")
         for group in _groups(blocks):
@@ -119,7 +119,7 @@ class Follower:
                 pause_s = min(pause_s * 1.5, 30.0)
             stop.wait(pause_s)
 
-    def _read(self, first: int, last: int) -> list[BlockEvents]:
+    def read_blocks(self, first: int, last: int) -> list[BlockEvents]:
         """Blocks with events in `[first, last]`, and the last one. Raises ChainMoved, BlockUnknown."""
         end = self._chain.block(last)
         by_block: dict[int, list[Log]] = defaultdict(list)

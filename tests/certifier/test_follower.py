@@ -77,7 +77,7 @@ def test_rebuilding_gives_the_same_content_block_by_block_or_at_once(
     small_run: SmallRun, followed: Store, tmp_path: Path
 ) -> None:
     follower, opened = follower_of(small_run, sqlite(tmp_path))
-    blocks = follower._read(small_run.deployment.deployed_block, small_run.chain.head())
+    blocks = follower.read_blocks(small_run.deployment.deployed_block, small_run.chain.head())
     single = Projection(opened, small_run.deployment.chain_id, small_run.deployment.ledger)
     for block in blocks:
         single.apply([block])
@@ -91,7 +91,7 @@ def test_rebuilding_gives_the_same_content_block_by_block_or_at_once(
 def test_undoing_to_any_block_is_as_if_the_rest_had_never_been(small_run: SmallRun, tmp_path: Path) -> None:
     follower, opened = follower_of(small_run, sqlite(tmp_path))
     follower.catch_up()
-    blocks = follower._read(small_run.deployment.deployed_block, small_run.chain.head())
+    blocks = follower.read_blocks(small_run.deployment.deployed_block, small_run.chain.head())
     parameters = (small_run.deployment.chain_id, small_run.deployment.ledger)
     for place in (len(blocks) - 2, len(blocks) - 6, len(blocks) // 2, 20, 3):
         Projection(opened, *parameters).undo_after(blocks[place])
@@ -218,7 +218,7 @@ def test_the_command_ends_when_told(small_run: SmallRun, tmp_path: Path) -> None
 
 def test_a_transaction_that_fails_leaves_nothing(small_run: SmallRun, tmp_path: Path) -> None:
     follower, opened = follower_of(small_run, sqlite(tmp_path))
-    blocks = follower._read(small_run.deployment.deployed_block, small_run.chain.head())
+    blocks = follower.read_blocks(small_run.deployment.deployed_block, small_run.chain.head())
     projection = Projection(opened, small_run.deployment.chain_id, small_run.deployment.ledger)
     projection.apply(blocks[:30])
     before = rows_of(opened)
@@ -235,7 +235,7 @@ def test_postgresql_holds_the_same(small_run: SmallRun, followed: Store, postgre
     follower, opened = follower_of(small_run, postgres_url)
     follower.catch_up()
     assert rows_of(opened) == rows_of(followed)
-    blocks = follower._read(small_run.deployment.deployed_block, small_run.chain.head())
+    blocks = follower.read_blocks(small_run.deployment.deployed_block, small_run.chain.head())
     projection = Projection(opened, small_run.deployment.chain_id, small_run.deployment.ledger)
     projection.undo_after(blocks[25])
     follower.catch_up()
