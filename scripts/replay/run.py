@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.chain import Chain
-from contracts.factor import FactorHour, pack_day
+from contracts.factor import FactorHour
 from contracts.hour import day_start
 from contracts.lifecycle import Status
-from contracts.slug import to_bytes32
-from scripts.replay.case import Case, advance_case, frontier, open_case
+from contracts.platform import FINALITY_S
+from scripts.replay.case import Case, advance_case, open_case
 from scripts.replay.config import ReplayConfig
-from scripts.replay.founding import FINALITY_S
 from scripts.replay.gateways import GatewaySetting
 from scripts.replay.generation_mix import read_mix
 from scripts.replay.messages import day_messages
@@ -101,15 +100,9 @@ class Replay:
                 self._posted[setting.id].append(day)
         factors = self._inputs.factors[index]
         if factors is not None:
-            self._world.founder.send(
-                self._world.founder.accounts.publisher,
-                "Factors",
-                "publishDay",
-                to_bytes32(self._config.factors.vintage),
-                to_bytes32(self._config.zone),
-                day,
-                pack_day(factors),
-            )
+            founder = self._world.founder
+            names = self._config.factors.vintage, self._config.zone
+            founder.do(founder.platform.publish_day, founder.accounts.publisher, *names, day, factors)
         for device in self._world.devices.values():
             device.wait(RECEIPT_TIMEOUT_S)
         self._wait_for_relays(LAG_DAYS)
@@ -134,8 +127,7 @@ class Replay:
                 time.sleep(0.02)
 
     def _has_batch(self, gateway_id: str, day: int, private: bool) -> bool:
-        word: int = self._world.founder.call("Ledger", "streamWord", to_bytes32(gateway_id), day, private)
-        return word >> 192 & 0xFF > 0
+        return self._world.founder.platform.stream(gateway_id, day, private).last_sequence > 0
 
     def _advance_cases(self, now_s: int) -> None:
         for case in self.cases:
@@ -153,11 +145,10 @@ class Replay:
                 self._advance_cases(self._chain.block().time_s)
 
     def _settled(self, case: Case, end_day: int) -> bool:
-        founder = self._world.founder
-        if frontier(founder, case) < end_day:
+        platform = self._world.founder.platform
+        if platform.assessment(case.assessment_id).frontier < end_day:
             return False
-        status = Status(founder.call("Certificates", "statusOf", case.certificate_id))
-        return status is Status.CERTIFIED or case.confirm_at_s is None
+        return case.confirm_at_s is None or platform.status_of(case.certificate_id) is Status.CERTIFIED
 
 
 def streams(setting: GatewaySetting) -> list[bool]:

@@ -46,8 +46,7 @@ class World:
         """Start all, found the world on chain, connect the devices. Raises ProcessFailed and others."""
         self.chain_process = self._start_chain()
         self.chain = Chain(f"http://{LOOPBACK}:{self.chain_port}", gas_price_wei=0)
-        self.founder = Founder(self.chain, Accounts())
-        self.founder.deploy(self.deployment)
+        self.founder = Founder(self.chain, Accounts(), self.deployment)
         for district in self.config.district:
             self._start_broker(district)
         self.founder.register(self.config, self.settings)
