@@ -261,7 +261,7 @@ def _proven(bundle: Bundle, examination: Examination, header: Header) -> list[st
         f"{len(examination.batches)} batches ({private} of them private sums, {len(bundle.adjustments)} "
         f"adjustments) with {examination.record_count:,} open records are exactly what the ledger accepted "
         f"for the {examination.days} days; each is signed by a key of its gateway "
-        f"({len(examination.signers)} keys in all).",
+        f"(keys in all: {len(examination.signers)}).",
         "Sums, netting, allocation, balances and bounds, recomputed from these readings with the proven "
         "factors, boundary and scheme, equal the chain's to the last integer.",
         *(
@@ -272,13 +272,23 @@ def _proven(bundle: Bundle, examination: Examination, header: Header) -> list[st
             if examination.pending_days
             else []
         ),
-        f"Verdict of {format_day(claim.window_start_day)} to {format_day(claim.window_end_day - 1)}: "
-        f"{claim.finding}, balance {claim.balance_mwh_pe / 1e6:,.1f} kWh of primary energy "
-        f"(at least {claim.lower_mwh_pe / 1e6:,.1f}), net GHG at most {claim.ghg_upper_mg / 1e6:,.1f} kg "
-        "CO2e.",
+        _verdict_line(claim),
         f"Certificate {claim.certificate_id} of {claim.district_id} was "
         f"{'valid' if claim.valid else 'not valid'} (status {claim.status}) in this block.",
     ]
+
+
+def _verdict_line(claim: Claim) -> str:
+    window = f"{format_day(claim.window_start_day)} to {format_day(claim.window_end_day - 1)}"
+    if not claim.total_hours:
+        return f"There is no verdict for {window} yet: {claim.finding}."
+    balance, lower, ghg_upper = (
+        f"{value / 1e6:,.1f}" for value in (claim.balance_mwh_pe, claim.lower_mwh_pe, claim.ghg_upper_mg)
+    )
+    return (
+        f"Verdict of {window}: {claim.finding}, balance {balance} kWh of primary energy (at least {lower}), "
+        f"net GHG at most {ghg_upper} kg CO2e."
+    )
 
 
 def _not_proven(bundle: Bundle, trusted: Trusted) -> list[str]:
