@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contracts.hour import DAY_S
 from contracts.key import SigningKey
 from contracts.point import Kind
 from scripts.replay.config import DistrictTable, GatewayTable, PointTable, ReplayConfig
@@ -87,7 +88,7 @@ def write_setting(
         "relay": {
             "batch_hours": 24,
             "max_age_s": 3600,
-            "patience_s": 0,
+            "patience_s": DAY_S,
             "poll_s": 0.05,
             "minimum_members": district.minimum_members,
         },

@@ -27,7 +27,8 @@ SECONDS_INTO_DAY = 300
 """The clock stops so long after midnight, when the last hour is closed for certain."""
 STEP_DAYS = 7
 LAG_DAYS = 2
-"""Most days that a gateway may have relayed less than the devices have posted."""
+"""Most days that a gateway may have relayed less than the devices have posted. It waits a day for what is
+missing in a day, so that day comes after the next one is over."""
 RECEIPT_TIMEOUT_S = 60.0
 RELAY_TIMEOUT_S = 120.0
 LACKING_DAYS = 31
@@ -86,8 +87,10 @@ class Replay:
                 self._advance_cases(day_start(first + index + 1))
             self._world.check()
             self._progress(index + 1)
+        end = first + self._config.day_count
+        self._chain.mine(day_start(end + 1) + SECONDS_INTO_DAY)
         self._wait_for_relays(0)
-        self._finish(first + self._config.day_count)
+        self._finish(end)
         return self.cases
 
     def _play_day(self, day: int, index: int) -> None:
