@@ -53,8 +53,7 @@ contract LedgerGasTest is LedgerFixture {
         for (uint8 hourOfDay = 0; hourOfDay < 2; ++hourOfDay) {
             vm.warp(_closeOf(DAY, hourOfDay));
             bytes memory sums = privateSum(Kind.LOAD, 50, 0, 41_000);
-            PrivateBatch memory b =
-                PrivateBatch(POOL, DAY, hourOfDay + 1, 0, 0, privateSection(hourOfDay, 1, sums));
+            PrivateBatch memory b = PrivateBatch(POOL, DAY, hourOfDay + 1, 0, 0, privateSection(hourOfDay, 1, sums));
             bytes memory signature = sign(POOL_KEY, b);
             ledger.recordPrivate(b, signature);
         }
