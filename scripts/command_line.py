@@ -5,6 +5,7 @@ import typer
 from certifier.command_line import commands as certifier_commands
 from contracts.command_line import commands as contracts_commands
 from gateway.command_line import commands as gateway_commands
+from scripts.benches.command_line import commands as bench_commands
 from scripts.replay.command_line import commands as replay_commands
 
 application = typer.Typer(
@@ -14,7 +15,13 @@ application = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for _commands in (contracts_commands, gateway_commands, certifier_commands, replay_commands):
+for _commands in (
+    contracts_commands,
+    gateway_commands,
+    certifier_commands,
+    replay_commands,
+    bench_commands,
+):
     application.add_typer(_commands)
 
 
