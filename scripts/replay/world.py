@@ -42,7 +42,7 @@ class World:
         self.chain_port = free_port()
         self.refused: list[str] = []
 
-    def start(self) -> None:
+    def start(self, with_certifier: bool = True) -> None:
         """Start all, found the world on chain, connect the devices. Raises ProcessFailed and others."""
         self.chain_process = self._start_chain()
         self.chain = Chain(f"http://{LOOPBACK}:{self.chain_port}", gas_price_wei=0)
@@ -52,7 +52,8 @@ class World:
         self.founder.register(self.config, self.settings)
         for setting in self.settings:
             self._start_gateway(setting)
-        self.certifier = self._start_certifier()
+        if with_certifier:
+            self.certifier = self._start_certifier()
         for device in self.devices.values():
             device.start()
 
