@@ -9,6 +9,9 @@ import { Assessment, Finding, Verdict } from "contracts/types/Verdict.sol";
 import { LedgerFixture } from "testing/LedgerFixture.sol";
 
 /// @notice Opening, finalising, adjusting and judging, over the real Registry, Factors and Ledger.
+/// Each call is a transaction of its own, so that the gas figures are those of cold storage.
+/// forge-config: default.isolate = true
+/// forge-config: ci.isolate = true
 contract AssessmentsTest is LedgerFixture {
     bytes32 private id;
 
