@@ -1,6 +1,8 @@
-"""JSON-RPC over HTTP, tried again while nobody answers."""
+"""JSON-RPC over HTTP by web3's provider, tried again while nobody answers.
 
-import itertools
+The provider alone, without web3's middleware and formatters: those turn every answer over several times.
+"""
+
 import json
 import time
 from collections.abc import Callable
@@ -8,6 +10,8 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint
 
 
 class ChainUnavailable(ConnectionError):
@@ -32,18 +36,18 @@ class JsonRpc:
     def __init__(self, url: str, *, retry_s: float, timeout_s: float) -> None:
         self.url = url
         self._retry_s = retry_s
-        self._timeout_s = timeout_s
-        self._numbers = itertools.count(1)
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.mount(url, HTTPAdapter(pool_connections=4, pool_maxsize=64))
+        session = requests.Session()
+        session.trust_env = False
+        session.mount(url, HTTPAdapter(pool_connections=4, pool_maxsize=64))
+        options = {"timeout": timeout_s, "headers": {"Content-Type": "application/json"}}
+        self._provider = HTTPProvider(url, options, session, exception_retry_configuration=None)
 
     def request(self, method: str, *parameters: Any, on_retry: Callable[[], None] | None = None) -> Any:
         """The result of a method; `on_retry` hears of further tries. Raises ChainUnavailable or RpcFailed."""
         deadline, pause = time.monotonic() + self._retry_s, 0.05
         while True:
             try:
-                answer = self._post(method, parameters)
+                answer = self._provider.make_request(RPCEndpoint(method), list(parameters))
                 break
             except (requests.RequestException, OSError, json.JSONDecodeError) as problem:
                 if time.monotonic() + pause > deadline:
@@ -58,14 +62,3 @@ class JsonRpc:
         if error:
             raise RpcFailed(method, error.get("code", 0), error.get("message", ""), error.get("data"))
         return answer["result"]
-
-    def _post(self, method: str, parameters: tuple[Any, ...]) -> Any:
-        request: dict[str, Any] = {
-            "jsonrpc": "2.0",
-            "id": next(self._numbers),
-            "method": method,
-            "params": list(parameters),
-        }
-        response = self._session.post(self.url, json=request, timeout=self._timeout_s)
-        response.raise_for_status()
-        return response.json()
