@@ -193,11 +193,23 @@ class TechnologyTable(_Table):
 
 
 class MixTable(_Table):
-    """The zone's generation mix: `technology` in merit order, cheapest first (domain.md §3)."""
+    """The zone's generation mix: `technology` in merit order, cheapest first (domain.md §3).
+
+    With `entsoe_area` the file is one of the ENTSO-E transparency platform, and `column` a production type.
+    """
 
     csv: str
+    entsoe_area: str | None = None
     published_decimals: int | None = Field(default=None, ge=3, le=12)
     technology: list[TechnologyTable] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.entsoe_area is not None and self.published_decimals is not None:
+            raise ValueError(
+                "published_decimals is for a file with a column per technology, not for ENTSO-E's"
+            )
+        return self
 
 
 class FactorsTable(_Table):

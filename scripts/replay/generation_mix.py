@@ -10,7 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from contracts.factor import FactorHour, FactorInvalid, Technology, factors_of_mix, round_half_up
-from contracts.hour import DAY_S, HOUR_S, HOURS_PER_DAY, format_time_utc
+from contracts.generation_mix import MixInvalid, read_entsoe
+from contracts.hour import DAY_S, HOUR_S, HOURS_PER_DAY, day_of, format_time_utc
 from scripts.replay.config import MixTable
 from scripts.replay.series import Series, SeriesError
 
@@ -22,13 +23,15 @@ def read_mix(
 
     Intervals shorter than an hour are averaged over it. Raises SeriesError.
     """
-    series = Series(folder / table.csv, interval_s)
-    end_s = start_s + days * DAY_S
-    columns = [series.numbers(technology.column, start_s, end_s, True) for technology in table.technology]
     technologies = [
         Technology(entry.column, entry.pef, entry.non_renewable_pef, entry.ghg_g_per_kwh)
         for entry in table.technology
     ]
+    if table.entsoe_area is not None:
+        return _entsoe(folder / table.csv, table.entsoe_area, technologies, day_of(start_s), days)
+    series = Series(folder / table.csv, interval_s)
+    end_s = start_s + days * DAY_S
+    columns = [series.numbers(technology.column, start_s, end_s, True) for technology in table.technology]
     per_hour = HOUR_S // interval_s
     hours: list[FactorHour | None] = []
     for hour in range(HOURS_PER_DAY * days):
@@ -46,6 +49,18 @@ def read_mix(
             time_utc = format_time_utc(start_s + hour * HOUR_S)
             raise SeriesError(f"{series.path}: {time_utc}: {error}") from None
     return [_whole(hours[first : first + HOURS_PER_DAY]) for first in range(0, len(hours), HOURS_PER_DAY)]
+
+
+def _entsoe(
+    path: Path, area: str, technologies: Sequence[Technology], first: int, days: int
+) -> list[list[FactorHour] | None]:
+    try:
+        found = read_entsoe(path, area, technologies).days
+    except FileNotFoundError:
+        raise SeriesError(f"{path}: there is no such file") from None
+    except MixInvalid as problem:
+        raise SeriesError(str(problem)) from None
+    return [list(found[day]) if day in found else None for day in range(first, first + days)]
 
 
 def _whole(hours: Sequence[FactorHour | None]) -> list[FactorHour] | None:

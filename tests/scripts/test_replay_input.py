@@ -176,6 +176,26 @@ def test_a_day_with_a_missing_mix_value_has_no_factors(tmp_path: Path) -> None:
     assert read_mix(tmp_path, config.factors.mix, 3600, config.start_s, 1) == [None]
 
 
+def test_a_mix_may_come_from_the_entsoe_transparency_platform(tmp_path: Path) -> None:
+    header = "DateTime(UTC),ResolutionCode,AreaCode,ProductionType,ActualGenerationOutput[MW],ActualConsumption[MW]"
+    rows = [
+        f"2024-02-29T{hour:02}:00:00Z,PT60M,ZONE,{kind},{megawatt},"
+        for hour in range(24)
+        for kind, megawatt in (("Wind Onshore", 3), ("B04", 1))
+    ]
+    (tmp_path / "mix.csv").write_text("\n".join([header, *rows]), "utf-8")
+    text = CONFIG.replace("wind_kw", "B19").replace("gas_kw", "Fossil Gas")
+    config = load_config(
+        write_config(tmp_path, text.replace('csv = "mix.csv"', 'csv = "mix.csv"\nentsoe_area = "ZONE"'))
+    )
+    assert config.factors.mix is not None
+    days = read_mix(tmp_path, config.factors.mix, 3600, config.start_s, 2)
+    assert days == [[FactorHour(1250, 2000, 500, 2000, 100, 400)] * 24, None]
+    other = config.factors.mix.model_copy(update={"entsoe_area": "ELSEWHERE"})
+    with pytest.raises(SeriesError, match=r"mix\.csv: no row has area code ELSEWHERE; there are ZONE"):
+        read_mix(tmp_path, other, 3600, config.start_s, 1)
+
+
 def demo() -> ReplayConfig:
     return load_config(DEMO)
 
