@@ -177,7 +177,8 @@ def test_a_day_with_a_missing_mix_value_has_no_factors(tmp_path: Path) -> None:
 
 
 def test_a_mix_may_come_from_the_entsoe_transparency_platform(tmp_path: Path) -> None:
-    header = "DateTime(UTC),ResolutionCode,AreaCode,ProductionType,ActualGenerationOutput[MW],ActualConsumption[MW]"
+    columns = ("DateTime(UTC)", "ResolutionCode", "AreaCode", "ProductionType")
+    header = ",".join((*columns, "ActualGenerationOutput[MW]", "ActualConsumption[MW]"))
     rows = [
         f"2024-02-29T{hour:02}:00:00Z,PT60M,ZONE,{kind},{megawatt},"
         for hour in range(24)
