@@ -36,7 +36,8 @@ class Killer(threading.Thread):
         ]
         order = self._ports * -(-kills // len(self._ports))
         rng.shuffle(order)
-        self._order = order[:kills]
+        gateways = self._ports[-2:]  # last of all, so that none is in a long back-off at the end
+        self._order = [*order[: max(0, kills - len(gateways))], *gateways]
         self._rng = rng
         self.killed: list[str] = []
         self.problem: Exception | None = None
@@ -48,7 +49,7 @@ class Killer(threading.Thread):
                 process.kill()
                 self.killed.append(process.name)
                 process.start()
-                if self._rng.random() < 0.75:  # else the next kill may come while it is still starting
+                if self._rng.random() < 0.4:  # else the next kill may come while it is still starting
                     process.wait_until(lambda port=port: listening(port))  # type: ignore[misc]
             for process, port in self._ports:
                 process.wait_until(lambda port=port: listening(port))  # type: ignore[misc]
@@ -79,7 +80,7 @@ def test_what_was_acknowledged_is_on_chain_once_whatever_is_killed(tmp_path: Pat
                 town.post(gateway_id, {hour: values})
         killer.join()
         assert killer.problem is None, killer.problem
-        assert len(killer.killed) == KILLS
+        assert len(killer.killed) == max(KILLS, 2)
 
         town.wait_for_receipts()
         for gateway_id, messages in town.messages.items():

@@ -1,4 +1,4 @@
-"""A small town for the journeys: real broker, chain, gateways and certifier, and readings that the test knows.
+"""A small town for the journeys: real broker, chain, gateways and certifier, and known readings.
 
 One district with a plant gateway (grid, generation, load) and a gateway of five households. All energies of
 a reading are Wh and all times UTC; the test keeps every reading that it publishes, and what the chain and the
@@ -27,7 +27,8 @@ from contracts.platform import Platform
 from contracts.reading import Record, Status, unpack_open, unpack_private
 from gateway.config import load_config
 from gateway.device import Device, DeviceReceipt
-from scripts.replay.config import ReplayConfig, load_config as load_replay
+from scripts.replay.config import ReplayConfig
+from scripts.replay.config import load_config as load_replay
 from scripts.replay.gateways import GatewaySetting
 from scripts.replay.processes import Supervised, Supervisor
 from scripts.replay.results import wait_until_followed
