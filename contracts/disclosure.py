@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from contracts.evidence import Hash, Natural, Part, canonical, unhex
 from contracts.hour import format_hour_utc, hour_of_day
+from contracts.nesting import too_deep
 from contracts.privacy import MemberReading, PrivacyInvalid, Proof, commitment, in_order, prove
 from contracts.reading import PrivateSection
 from contracts.slug import IdentifierInvalid
@@ -111,13 +112,15 @@ def disclose(
 
 def load(data: bytes) -> Disclosure:
     """The disclosure in a file. Raises DisclosureInvalid."""
+    if too_deep(data):
+        raise DisclosureInvalid("disclosure", "is nested too deeply")
     try:
         content: Any = json.loads(data.decode("ascii"))
         disclosure = Disclosure.model_validate(content)
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_context=False)[0]
         raise DisclosureInvalid(".".join(str(step) for step in first["loc"]), first["msg"]) from None
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise DisclosureInvalid("disclosure", f"is no JSON in ASCII ({problem})") from None
     if (canonical(content) + "\n").encode("ascii") != data:
         raise DisclosureInvalid("disclosure", "is not in canonical form")

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from contracts.keccak import keccak
+from contracts.nesting import too_deep
 
 FORMAT: Final = "ped-proof-bundle/1"
 MEDIA_TYPE: Final = "application/vnd.ped.proof-bundle+json"
@@ -197,6 +198,8 @@ def load(data: bytes) -> Bundle:
         text = data.decode("ascii")
     except UnicodeDecodeError as problem:
         raise BundleInvalid(_line(data, problem.start), "a byte that is not ASCII") from None
+    if too_deep(data):
+        raise BundleInvalid("file", "nested too deeply")
     try:
         content = json.loads(text, parse_float=_no_float, parse_constant=_no_float)
     except json.JSONDecodeError as problem:
@@ -205,8 +208,6 @@ def load(data: bytes) -> Bundle:
             _line(data, problem.pos),
             "the file ends too early: it is truncated" if ended else f"not JSON ({problem.msg})",
         ) from None
-    except RecursionError:
-        raise BundleInvalid("file", "nested too deeply") from None
     except ValueError as problem:
         raise BundleInvalid("file", str(problem)) from None
     if not isinstance(content, dict):

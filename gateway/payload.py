@@ -35,13 +35,12 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 
 from contracts.hour import parse_time_utc
+from contracts.nesting import too_deep
 
 MAX_MESSAGE_BYTES: Final = 1_000_000
 MAX_READINGS: Final = 10_000
 _LIMIT: Final = Decimal(10**18)
 _LAST_TIME_S: Final = 2**33
-_DEEPEST: Final = 50
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OBIS = re.compile(r"(?:\d{1,3}-\d{1,3}:)?(\d{1,3}\.\d{1,3}\.\d{1,3})(?:\*255)?")
 _SENML_NAME = re.compile(r"urn:dev:ped:([^:]+):([^:]+):(.+)")
 
@@ -156,11 +155,7 @@ def obis_register(code: str) -> str:
 
 def _any_json(body: bytes) -> Any:
     """The message whatever its form; None when it cannot be read, or is nested too deeply for the stack."""
-    depth = deepest = 0
-    for bracket in body.translate(None, _NO_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    if deepest > _DEEPEST:
+    if too_deep(body):
         return None
     try:
         return msgspec.json.decode(body)

@@ -15,6 +15,7 @@ from contracts.engine.hexadecimal import InvalidParameter, data, quantity, to_by
 from contracts.engine.index import Receipt
 from contracts.engine.node import InvalidTime, Node, TransactionRefused
 from contracts.engine.view import Call, CallFailed, View
+from contracts.nesting import too_deep
 
 CLIENT = "ped/eth-tester"
 ZERO_ADDRESS = bytes(20)
@@ -82,6 +83,8 @@ class JsonRpc:
 
     def answer(self, body: bytes) -> bytes:
         """The answer to a request or a batch of requests, as they came over the wire."""
+        if too_deep(body):
+            return _encode(_failure(None, RpcError(PARSE_ERROR, "parse error: nested too deeply")))
         try:
             request = json.loads(body)
         except ValueError as problem:

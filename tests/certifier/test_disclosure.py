@@ -103,6 +103,7 @@ def test_what_is_no_disclosure_is_refused() -> None:
         file[:-9],
         file.replace(b": ", b":  ", 1),
         file.replace(b"disclosure/1", b"disclosure/2"),
+        b"[" * 100_000,
     ):
         with pytest.raises(DisclosureInvalid):
             load(data)

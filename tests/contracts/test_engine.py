@@ -284,6 +284,7 @@ def test_answers_are_those_of_anvil(tmp_path: Path) -> None:
 
 def test_malformed_requests_get_json_rpc_errors(node: EmbeddedNode) -> None:
     assert post(node.url, b"{oops")["error"]["code"] == -32700
+    assert post(node.url, b"[" * 100_000)["error"]["message"] == "parse error: nested too deeply"
     assert post(node.url, b"[]")["error"]["code"] == -32600
     assert post(node.url, b'{"id":1}')["error"]["code"] == -32600
     answers = post(
