@@ -266,7 +266,7 @@ def test_a_made_up_district_comes_out_as_computed(tmp_path: Path) -> None:
         (
             "series.csv",
             "2023-06-01T00:30:00Z,",
-            "2023-06-01T00:30:00Z,-",
+            "2023-06-01T00:30:00Z,-1",
             ("series.csv:4", "pv_kW", "negative"),
         ),
         (
