@@ -25,15 +25,17 @@ from eth_utils.exceptions import ValidationError as EVMValidationError
 
 from contracts.engine.database import Database
 from contracts.engine.interpreter import InterpretedComputation
+from contracts.engine.state import CachingAccounts
 
 GAS_LIMIT = 100_000_000
 """Gas that a block may use."""
 
 
 class InterpretedState(ParisState):  # type: ignore[misc]
-    """Paris, executed by our inner loop."""
+    """Paris, executed by our inner loop on cached trie nodes."""
 
     computation_class = InterpretedComputation
+    account_db_class = CachingAccounts
 
 
 class ZeroBaseFeeParisVM(ParisVM):  # type: ignore[misc]
