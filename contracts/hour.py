@@ -107,9 +107,9 @@ def window_start(window_end: int) -> int:
     """First day of the rolling year that ends with the midnight at which day `window_end` begins.
 
     The same calendar date one year before, 1 March for 29 February, so that the window `[start, end)` has
-    365 or 366 days (domain.md §4).
+    365 or 366 days (domain.md §4). Day 0 when that date lies before 1970.
     """
     end = _EPOCH + timedelta(days=window_end)
     leap_day = (end.month, end.day) == (2, 29)
     start = date(end.year - 1, 3, 1) if leap_day else end.replace(year=end.year - 1)
-    return (start - _EPOCH).days
+    return max(0, (start - _EPOCH).days)

@@ -24,6 +24,11 @@ from contracts.slug import to_bytes32
 MAX_ENERGY_WH: Final = 2**31 - 1
 RECORD_BYTES: Final = 8
 MAX_SEQUENCE: Final = 255
+MAX_GATEWAY_SEQUENCE: Final = 200
+"""Last sequence of a day that a gateway's key can sign: the rest is kept, so that a stolen key cannot use up
+a day."""
+MAX_RESIGNING_SEQUENCE: Final = 250
+"""The same for a gateway whose key was ever compromised; the rest is for adjustments."""
 
 _HIGH_BIT: Final = 1 << 31
 _PRIVATE_HEADER: Final = struct.Struct(">B32sB")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contracts.hour import HOURS_PER_DAY, day_start, first_hour, format_day, hour_start
-from contracts.reading import MAX_SEQUENCE
+from contracts.reading import MAX_GATEWAY_SEQUENCE
 from gateway.batches import Batches, StoredBatch, holders
 from gateway.config import GatewayConfig
 from gateway.outbox import transaction
@@ -20,7 +20,7 @@ from gateway.signing import Signer
 
 
 class SequencesUsedUp(RuntimeError):
-    """A day has had its 255 batches; what changed since needs an adjustment."""
+    """A day has had all batches that a gateway can sign; what changed since needs an adjustment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,13 @@ class Builder:
         chain_sequence: int,
         tainted: frozenset[int],
         minimum_members: Callable[[], int],
+        last_sequence: Callable[[], int],
     ) -> list[int]:
         """Make and sign what is due; rows of the new batches. Raises SequencesUsedUp, OutboxUnusable.
 
         `chain_sequence` is the last sequence on the chain, `tainted` are hours of the day that count as
-        missing there until they are signed anew.
+        missing there until they are signed anew. `last_sequence` is asked only beyond the batches that every
+        gateway has. Where they end, the batches before are made and the rest raises the next time.
         """
         minimum = max(minimum_members(), self._policy.minimum_members) if private else 0
         with transaction(self._db):
@@ -84,12 +86,15 @@ class Builder:
             if fresh and (flush or self._due(fresh, held, day, now_s)):
                 drafts += self._split(fresh, len(points))
             sequence = max([chain_sequence, *(batch.sequence for batch in live)])
-            rows = []
+            rows: list[int] = []
             for draft in drafts:
                 sequence += 1
-                if sequence > MAX_SEQUENCE:
+                if sequence > MAX_GATEWAY_SEQUENCE and sequence > last_sequence():
+                    if rows:
+                        break
                     raise SequencesUsedUp(
-                        f"{format_day(day)} has had {MAX_SEQUENCE} batches; changes need an adjustment"
+                        f"{format_day(day)} has had {sequence - 1} batches, all that the gateway can sign; "
+                        "changes need an adjustment"
                     )
                 rows.append(self._sign(private, day, sequence, draft, now_s))
                 settled += [section.hour for section in draft.sections]

@@ -10,6 +10,7 @@ from contracts.hour import HOURS_PER_DAY
 from contracts.interface import Interface
 from contracts.key import SigningKey
 from contracts.platform import Platform
+from contracts.reading import MAX_GATEWAY_SEQUENCE, MAX_RESIGNING_SEQUENCE
 from contracts.slug import to_bytes32
 from gateway.signing import Batch
 
@@ -115,6 +116,11 @@ class LedgerLink:
             ManifestEntry(code[place], int.from_bytes(code[place + 4 : place + 8], "big"))
             for place in range(0, len(code), 8)
         ]
+
+    def last_sequence(self, day: int) -> int:
+        """Last sequence of a day that the gateway can sign."""
+        ever_compromised = self._context("openContext", day)[3]
+        return MAX_RESIGNING_SEQUENCE if ever_compromised else MAX_GATEWAY_SEQUENCE
 
     def minimum_members(self, day: int) -> int:
         """Fewest members behind a sum of a private batch."""

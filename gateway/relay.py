@@ -177,6 +177,7 @@ class Relay:
                     chain_sequence=word.last_sequence,
                     tainted=word.tainted,
                     minimum_members=lambda day=day: self._link.minimum_members(day),  # type: ignore[misc]
+                    last_sequence=lambda day=day: self._link.last_sequence(day),  # type: ignore[misc]
                 )
             except (ManifestMismatch, SequencesUsedUp) as error:
                 self._hold(stream, str(error))

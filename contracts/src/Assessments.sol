@@ -28,6 +28,7 @@ contract Assessments is IAssessments {
     uint256 private constant BLOCKS = 12;
     /// @dev A gap longer than 7 days is missing, not estimated: an edge without estimates is found within them.
     uint256 private constant EDGE_DAYS = 7;
+    uint256 private constant MOST_DAYS_AHEAD = 366;
 
     IRegistry public immutable registry;
     IFactors public immutable factors;
@@ -101,6 +102,9 @@ contract Assessments is IAssessments {
         if (district.minimumMembers < scheme.minimumMembers) {
             revert MinimumMembersBelowScheme(district.minimumMembers, scheme.minimumMembers);
         }
+        _requireIndependent(vintageId, vintage, district);
+        uint256 latest = block.timestamp / 1 days + MOST_DAYS_AHEAD;
+        if (startDay > latest) revert StartDayTooLate(startDay, latest);
         if (registry.boundary(districtId, startDay).version == 0) revert NoBoundary(districtId, startDay);
 
         State memory state = State({
@@ -127,6 +131,19 @@ contract Assessments is IAssessments {
             || (organisation == district.operatorOrg && registry.hasRole(registry.METER_OPERATOR(), msg.sender))
             || registry.hasRole(registry.SCHEME_ADMIN(), msg.sender);
         if (!allowed) revert NotAllowedToOpen(msg.sender, districtId);
+    }
+
+    /// @dev Who gains by the balance must not choose its weights. Days that lack in a vintage come from its ancestors.
+    function _requireIndependent(bytes32 vintageId, Vintage memory vintage, District memory district) private view {
+        while (true) {
+            bytes32 publisherOrg = vintage.publisherOrg;
+            if (publisherOrg == district.ownerOrg || publisherOrg == district.operatorOrg) {
+                revert PublisherNotIndependent(vintageId, publisherOrg);
+            }
+            vintageId = vintage.parent;
+            if (vintageId == 0) return;
+            vintage = factors.vintage(vintageId);
+        }
     }
 
     // --- days --------------------------------------------------------------------------------------------------------

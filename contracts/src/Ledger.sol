@@ -17,6 +17,10 @@ import { Compromise, District } from "./types/Boundary.sol";
 contract Ledger is ILedger, EIP712 {
     /// @notice Clock skew granted to a gateway, seconds (domain.md §2).
     uint256 public constant CLOCK_SKEW_SECONDS = 120;
+    /// @notice Last sequence of a day that a gateway's key can sign. The rest is kept, so that a stolen key cannot use up a day.
+    uint8 public constant LAST_GATEWAY_SEQUENCE = 200;
+    /// @notice The same for a gateway that was ever compromised, to sign again what its former key signed; the rest is for `adjust`.
+    uint8 public constant LAST_RESIGNING_SEQUENCE = 250;
 
     bytes32 private constant OPEN_BATCH_TYPEHASH =
         keccak256("OpenBatch(bytes32 gatewayId,uint32 day,uint8 sequence,uint8 replaces,bytes payload)");
@@ -61,6 +65,7 @@ contract Ledger is ILedger, EIP712 {
         /// Manifest of open points, or group of private kinds.
         bytes points;
         uint8 minimumMembers;
+        bool everCompromised;
     }
 
     constructor(IRegistry registry_, uint256 finalitySeconds_) EIP712("PED Ledger", "1") {
@@ -104,7 +109,10 @@ contract Ledger is ILedger, EIP712 {
             if (
                 selector != this.recordOpen.selector && selector != this.correctOpen.selector
                     && selector != this.recordPrivate.selector && selector != this.correctPrivate.selector
-            ) revert UnknownCall(selector);
+            ) {
+                emit BatchSkipped(i, abi.encodeWithSelector(UnknownCall.selector, selector));
+                continue;
+            }
             (bool accepted, bytes memory reason) = address(this).call(calls[i]);
             if (!accepted) emit BatchSkipped(i, reason);
         }
@@ -112,7 +120,7 @@ contract Ledger is ILedger, EIP712 {
 
     function _acceptOpen(OpenBatch calldata batch, bytes calldata signature, bytes calldata oldPayload) private {
         Source memory source = _openSource(batch.gatewayId, batch.day);
-        _requireSignable(source);
+        _requireSignable(source, batch.sequence);
         bytes32 payloadHash = keccak256(batch.payload);
         bytes32 structHash = keccak256(
             abi.encode(OPEN_BATCH_TYPEHASH, batch.gatewayId, batch.day, batch.sequence, batch.replaces, payloadHash)
@@ -133,7 +141,7 @@ contract Ledger is ILedger, EIP712 {
 
     function _acceptPrivate(PrivateBatch calldata batch, bytes calldata signature, bytes calldata oldPayload) private {
         Source memory source = _privateSource(batch.gatewayId, batch.day);
-        _requireSignable(source);
+        _requireSignable(source, batch.sequence);
         if (batch.replaces != 0 && batch.changedMembers < source.minimumMembers) {
             revert TooFewChangedMembers(batch.changedMembers, source.minimumMembers);
         }
@@ -333,7 +341,7 @@ contract Ledger is ILedger, EIP712 {
         (address key, bytes32 districtId, address manifest, bool everCompromised) = registry.openContext(gatewayId, day);
         if (manifest == address(0)) revert NoPoints(gatewayId, day);
         if (everCompromised) _requireScanned(gatewayId, districtId);
-        return Source(gatewayId, districtId, key, day, false, Code.read(manifest), 0);
+        return Source(gatewayId, districtId, key, day, false, Code.read(manifest), 0, everCompromised);
     }
 
     function _privateSource(bytes32 gatewayId, uint32 day) private view returns (Source memory source) {
@@ -341,7 +349,7 @@ contract Ledger is ILedger, EIP712 {
             registry.privateContext(gatewayId, day);
         if (group == address(0)) revert NoPoints(gatewayId, day);
         if (everCompromised) _requireScanned(gatewayId, districtId);
-        return Source(gatewayId, districtId, key, day, true, Code.read(group), minimumMembers);
+        return Source(gatewayId, districtId, key, day, true, Code.read(group), minimumMembers, everCompromised);
     }
 
     /// @dev Else what the scan has yet to taint could be signed over, or tainted although signed with the new key.
@@ -351,10 +359,12 @@ contract Ledger is ILedger, EIP712 {
         if (scanned < compromises) revert CompromiseUnscanned(gatewayId, scanned, compromises);
     }
 
-    function _requireSignable(Source memory source) private view {
+    function _requireSignable(Source memory source, uint8 sequence) private view {
         uint256 finalFrom = _finalFrom(source.day);
         if (block.timestamp >= finalFrom) revert DayIsFinal(uint32(source.day), finalFrom);
         if (source.key == address(0)) revert KeyRevoked(source.gatewayId);
+        uint8 last = source.everCompromised ? LAST_RESIGNING_SEQUENCE : LAST_GATEWAY_SEQUENCE;
+        if (sequence > last) revert SequenceReserved(source.gatewayId, uint32(source.day), sequence, last);
     }
 
     function _requireSigner(bytes32 structHash, bytes calldata signature, address expected) private view {

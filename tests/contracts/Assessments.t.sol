@@ -102,6 +102,45 @@ contract AssessmentsTest is LedgerFixture {
         vm.stopPrank();
     }
 
+    /// Who owns or operates the district must not publish its factors, nor those that a vintage falls back to.
+    function test_refuses_factors_of_the_districts_own_organisations() public {
+        bytes32 role = registry.FACTOR_PUBLISHER();
+        vm.startPrank(administrator);
+        registry.enrol(owner, "harbour-owners", role);
+        registry.enrol(operator, "metering", role);
+        vm.stopPrank();
+        vm.prank(owner);
+        factors.createVintage("of-the-owner", 0, 0, 3000, 1000, _staticFactors(), _carrierFactors());
+        vm.prank(operator);
+        factors.createVintage("of-the-operator", 0, 0, 3000, 1000, _staticFactors(), _carrierFactors());
+        vm.prank(publisher);
+        factors.createVintage("child", "of-the-owner", 0, 3000, 1000, _staticFactors(), _carrierFactors());
+        vm.startPrank(owner);
+        _refusePublisher("of-the-owner", "of-the-owner", "harbour-owners");
+        _refusePublisher("of-the-operator", "of-the-operator", "metering");
+        _refusePublisher("child", "of-the-owner", "harbour-owners");
+        vm.stopPrank();
+    }
+
+    function _refusePublisher(bytes32 vintage, bytes32 culprit, bytes32 organisation) private {
+        vm.expectRevert(abi.encodeWithSelector(IAssessments.PublisherNotIndependent.selector, culprit, organisation));
+        assessments.openAssessment(HARBOUR, SCHEME, vintage, DAY);
+    }
+
+    function test_starts_at_most_366_days_ahead() public {
+        vm.prank(publisher);
+        factors.createVintage("other", 0, 0, 3000, 1000, _staticFactors(), _carrierFactors());
+        vm.startPrank(owner);
+        uint32 latest = uint32(TODAY) + 366;
+        vm.expectRevert(abi.encodeWithSelector(IAssessments.StartDayTooLate.selector, latest + 1, uint256(latest)));
+        assessments.openAssessment(HARBOUR, SCHEME, "other", latest + 1);
+        assertEq(
+            uint256(assessments.assessment(assessments.openAssessment(HARBOUR, SCHEME, "other", latest)).startDay),
+            latest
+        );
+        vm.stopPrank();
+    }
+
     // --- days --------------------------------------------------------------------------------------------------------
 
     function test_a_complete_day() public {
@@ -206,7 +245,16 @@ contract AssessmentsTest is LedgerFixture {
 
     // --- verdicts ----------------------------------------------------------------------------------------------------
 
+    function testFuzz_any_window_has_a_finding(uint32 windowEnd) public view {
+        windowEnd %= 2 * DAY;
+        Finding expected = windowEnd > DAY ? Finding.NotFinal : Finding.WindowTooShort;
+        assertEq(uint256(assessments.verdict(id, windowEnd).finding), uint256(expected));
+        assertEq(uint256(assessments.verdict(id, windowEnd % 400).finding), uint256(Finding.WindowTooShort));
+    }
+
     function test_findings_before_a_year_is_there() public {
+        assertEq(uint256(assessments.verdict(id, 0).finding), uint256(Finding.WindowTooShort));
+        assertEq(uint256(assessments.verdict(id, type(uint32).max).finding), uint256(Finding.NotFinal));
         Verdict memory v = assessments.verdict(id, DAY + 1);
         assertEq(uint256(v.finding), uint256(Finding.NotFinal));
         assertEq(uint256(assessments.latestVerdict(id).finding), uint256(Finding.WindowTooShort));

@@ -188,6 +188,58 @@ contract LedgerAfterwardsTest is LedgerFixture {
         assertEq(ledger.streamWord(PLANT, DAY, false) >> 232, 1);
     }
 
+    /// Whoever has the key signs as much as it can; the day can still be put right, and adjusted.
+    function test_a_stolen_key_cannot_use_up_a_day() public {
+        vm.warp(_closeOf(DAY, 23));
+        uint64 since = uint64(_closeOf(DAY, 23));
+        for (uint256 n = 1; n <= 200; ++n) {
+            _resign(PLANT_KEY, uint8(n));
+        }
+        _refuseSequence(PLANT_KEY, 201, 200);
+        _compromise(since);
+        ledger.scanCompromise(HARBOUR, 100);
+        for (uint256 n = 201; n <= 250; ++n) {
+            _resign(0x777, uint8(n));
+        }
+        assertEq(_tainted(DAY, 0), 0, "signed again");
+        _refuseSequence(0x777, 251, 250);
+        vm.warp(_finalityOf(DAY));
+        for (uint256 n = 251; n <= 255; ++n) {
+            adjust(_adjustment(uint8(n), uint8(n) - 1, _section(0, n)), _section(0, n - 1));
+        }
+        assertEq(lane(hourWord(DAY, 0), 0), 255);
+        // A byte has no further sequence, and none comes again.
+        _refuseAdjustment(255);
+        _refuseAdjustment(0);
+        assertEq(lane(hourWord(DAY, 0), 0), 255);
+    }
+
+    function _refuseAdjustment(uint8 sequence) private {
+        Adjustment memory a = _adjustment(sequence, 255, _section(0, 1));
+        bytes memory byOperator = sign(OPERATOR_KEY, a);
+        bytes memory byAuditor = sign(AUDITOR_KEY, a);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.SequenceMismatch.selector, sequence, 256));
+        ledger.adjust(a, _section(0, 255), byOperator, byAuditor);
+    }
+
+    function _resign(uint256 key, uint8 sequence) private {
+        OpenBatch memory b = batch(PLANT, DAY, sequence, sequence - 1, _section(0, sequence));
+        if (sequence == 1) record(key, b);
+        else correct(key, b, _section(0, sequence - 1));
+    }
+
+    function _refuseSequence(uint256 key, uint8 sequence, uint8 last) private {
+        OpenBatch memory b = batch(PLANT, DAY, sequence, sequence - 1, _section(0, sequence));
+        bytes memory signature = sign(key, b);
+        bytes memory old = _section(0, sequence - 1);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.SequenceReserved.selector, PLANT, DAY, sequence, last));
+        ledger.correctOpen(b, signature, old);
+        b.replaces = 0;
+        signature = sign(key, b);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.SequenceReserved.selector, PLANT, DAY, sequence, last));
+        ledger.recordOpen(b, signature);
+    }
+
     function test_a_scan_in_parts_ends_the_same() public {
         vm.warp(_closeOf(DAY, 23));
         _recordHours(DAY, 1, 0, 1);

@@ -327,23 +327,6 @@ contract LedgerOpenTest is LedgerFixture {
         assertEq(hourWord(DAY, 3), hourWord(DAY + 1, 3));
     }
 
-    function test_sequences_are_used_up_at_255() public {
-        bytes memory payload = _ordinary(0);
-        record(PLANT_KEY, _first(payload));
-        for (uint256 i = 2; i <= 255; ++i) {
-            correct(PLANT_KEY, batch(PLANT, DAY, uint8(i), uint8(i - 1), payload), payload);
-        }
-        uint256 word = hourWord(DAY, 0);
-        OpenBatch memory b = batch(PLANT, DAY, 0, 255, payload);
-        bytes memory signature = sign(PLANT_KEY, b);
-        vm.expectRevert(abi.encodeWithSelector(ILedger.SequenceMismatch.selector, 0, 256));
-        ledger.correctOpen(b, signature, payload);
-        _expectRefused(
-            batch(PLANT, DAY, 255, 0, _ordinary(1)), abi.encodeWithSelector(ILedger.SequenceMismatch.selector, 255, 256)
-        );
-        assertEq(hourWord(DAY, 0), word);
-    }
-
     function test_refuses_an_hour_twice() public {
         record(PLANT_KEY, _first(_ordinary(4)));
         _expectRefused(
@@ -532,18 +515,29 @@ contract LedgerOpenTest is LedgerFixture {
         assertEq(vm.getRecordedLogs().length, 3);
     }
 
-    function test_carries_only_batches() public {
+    function test_skips_what_is_no_batch() public {
+        OpenBatch memory good = _first(_ordinary(0));
         bytes[] memory inner = new bytes[](0);
-        bytes[] memory calls = new bytes[](1);
+        bytes[] memory calls = new bytes[](6);
         calls[0] = abi.encodeCall(ledger.recordMany, (inner));
-        vm.expectRevert(abi.encodeWithSelector(ILedger.UnknownCall.selector, ledger.recordMany.selector));
+        calls[1] = abi.encodeCall(ledger.scanCompromise, (HARBOUR, 1));
+        calls[2] = hex"12";
+        calls[3] = "";
+        calls[4] = abi.encodePacked(ledger.recordOpen.selector, hex"1234");
+        calls[5] = abi.encodeCall(ledger.recordOpen, (good, sign(PLANT_KEY, good)));
+        _expectUnknown(0, ledger.recordMany.selector);
+        _expectUnknown(1, ledger.scanCompromise.selector);
+        _expectUnknown(2, 0x12000000);
+        _expectUnknown(3, 0);
+        vm.expectEmit(address(ledger));
+        emit ILedger.BatchSkipped(4, "");
         ledger.recordMany(calls);
-        calls[0] = abi.encodeCall(ledger.scanCompromise, (HARBOUR, 1));
-        vm.expectRevert(abi.encodeWithSelector(ILedger.UnknownCall.selector, ledger.scanCompromise.selector));
-        ledger.recordMany(calls);
-        calls[0] = hex"12";
-        vm.expectPartialRevert(ILedger.UnknownCall.selector);
-        ledger.recordMany(calls);
+        assertEq((ledger.streamWord(PLANT, DAY, false) >> 192) & 0xff, 1, "the good one is there");
+    }
+
+    function _expectUnknown(uint256 index, bytes4 selector) private {
+        vm.expectEmit(address(ledger));
+        emit ILedger.BatchSkipped(index, abi.encodeWithSelector(ILedger.UnknownCall.selector, selector));
     }
 
     function test_an_event_rebuilds_the_batch() public {

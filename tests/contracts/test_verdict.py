@@ -50,6 +50,10 @@ def test_a_window_begins_on_the_same_date_a_year_before(window_end: str, start: 
     assert format_day(window_start(parse_day(window_end))) == start
 
 
+def test_a_window_never_begins_before_day_0() -> None:
+    assert [window_start(day) for day in (0, 1, 364, 365, 366)] == [0, 0, 0, 0, 1]
+
+
 @given(st.dates(date(1971, 1, 1), date(2105, 12, 31)))
 def test_a_window_has_365_or_366_days(end: date) -> None:
     window_end = parse_day(end.isoformat())

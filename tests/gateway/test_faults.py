@@ -8,9 +8,9 @@ import pytest
 from contracts.deployment import Deployment
 from contracts.hour import first_hour
 from contracts.key import SigningKey
-from contracts.reading import unpack_open
+from contracts.reading import MAX_GATEWAY_SEQUENCE, MAX_RESIGNING_SEQUENCE, unpack_open
 from gateway.batches import Batches, State
-from gateway.builder import Builder
+from gateway.builder import Builder, SequencesUsedUp
 from gateway.clock import SystemClock
 from gateway.config import load_config
 from gateway.declaration import resend_day
@@ -134,6 +134,7 @@ def test_a_relay_that_died_after_signing_sends_once(world: World, submitted: boo
         chain_sequence=0,
         tainted=frozenset(),
         minimum_members=lambda: 5,
+        last_sequence=lambda: MAX_GATEWAY_SEQUENCE,
     )
     (batch,) = Batches(connection).in_state(State.SIGNED)
     connection.close()
@@ -143,6 +144,43 @@ def test_a_relay_that_died_after_signing_sends_once(world: World, submitted: boo
     with running(path) as gateway:
         wait_until(lambda: where(gateway, "grid", 3)["state"] == "on chain", "the day is on chain")
     assert len(events(world)) == 1
+
+
+def test_a_day_whose_sequences_a_stolen_key_used_up_is_signed_again_after_the_scan(world: World) -> None:
+    """Batches up to the last sequence are made, then the day waits; the compromise opens some more."""
+    one_hour = {**FAST, "max_records": 1}
+    path = write_config(world.folder, relay=one_hour, chain={"deployment": "deployment.json"})
+    config = world.register(path)
+    world.pass_time(24)
+    world.node.kill()
+    with running(path) as gateway:
+        post(gateway, *full_day())
+    world.restart()
+    link = LedgerLink(Deployment.load(world.folder / "deployment.json"), GATEWAY, key(77))
+    assert link.last_sequence(DAY) == MAX_GATEWAY_SEQUENCE
+    now_s = link.block_time_s()
+    connection = connect(config.gateway.data)
+    builder = Builder(config, connection, Signer(GATEWAY, key(77), link.domain))
+
+    def build() -> list[int]:
+        return builder.build(
+            False,
+            DAY,
+            now_s,
+            flush=True,
+            chain_sequence=MAX_GATEWAY_SEQUENCE - 2,
+            tainted=frozenset(),
+            minimum_members=lambda: 5,
+            last_sequence=lambda: link.last_sequence(DAY),
+        )
+
+    assert len(build()) == 2
+    with pytest.raises(SequencesUsedUp, match="200 batches"):
+        build()
+    world.chain.wait(world.platform.revoke_key(world.operator, GATEWAY, now_s - 3600))
+    assert link.last_sequence(DAY) == MAX_RESIGNING_SEQUENCE
+    assert len(build()) == 22
+    connection.close()
 
 
 def test_two_outboxes_of_one_gateway_never_record_an_hour_twice(world: World) -> None:

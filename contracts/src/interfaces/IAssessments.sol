@@ -40,6 +40,10 @@ interface IAssessments {
     error UnknownAssessment(bytes32 id);
     /// @notice The first day lies before the district's first boundary.
     error NoBoundary(bytes32 districtId, uint32 startDay);
+    /// @notice The first day lies more than 366 days ahead.
+    error StartDayTooLate(uint32 startDay, uint256 latest);
+    /// @notice The vintage, or one that it falls back to, is published by the district's owner or meter operator.
+    error PublisherNotIndependent(bytes32 vintageId, bytes32 publisherOrg);
     /// @notice The vintage may publish a factor outside the scheme's range, so that the bounds would not hold.
     error FactorsOutsideScheme(bytes32 vintageId, bytes32 schemeId);
     /// @notice The district lets fewer members form a private batch than the scheme demands.

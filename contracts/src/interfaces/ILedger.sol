@@ -8,7 +8,8 @@ pragma solidity 0.8.37;
 struct OpenBatch {
     bytes32 gatewayId;
     uint32 day;
-    /// Per gateway, day and stream (open or private): 1, 2, 3 ... 255 without a gap.
+    /// Per gateway, day and stream (open or private): 1, 2, 3 ... 255 without a gap. A gateway signs up to 200, one that was ever
+    /// compromised up to 250; the rest is for adjustments.
     uint8 sequence;
     /// 0: first record of these hours; n: correction of hours that batch n of this day holds.
     uint8 replaces;
@@ -108,7 +109,8 @@ interface ILedger {
     /// @notice All days of compromise number `index` of the district have been looked through.
     event CompromiseScanned(bytes32 indexed districtId, uint256 index);
 
-    /// @notice Call `index` of a `recordMany` failed with `reason` and was skipped; an empty reason means it ran out of gas.
+    /// @notice Call `index` of a `recordMany` failed with `reason` and was skipped; an empty reason means that its arguments cannot be
+    /// decoded or that it ran out of gas.
     event BatchSkipped(uint256 indexed index, bytes reason);
 
     /// @notice The gateway has no manifest for that day, or is not known at all.
@@ -125,6 +127,8 @@ interface ILedger {
     error NotIndependentAuditor(address signer, bytes32 organisationId);
     /// @notice The next batch must carry `expected`; 256 means that the day's sequences are used up.
     error SequenceMismatch(uint8 sequence, uint16 expected);
+    /// @notice A gateway's key signs up to sequence `last` of a day; what changes after that needs an adjustment.
+    error SequenceReserved(bytes32 gatewayId, uint32 day, uint8 sequence, uint8 last);
     /// @notice The payload is empty or no whole number of sections of `unit` bytes.
     error PayloadLength(uint256 length, uint256 unit);
     error HoursNotAscending(uint8 hourOfDay, uint8 previous);
@@ -150,7 +154,7 @@ interface ILedger {
     error TooManyMembers(uint8 kind, uint16 members, uint16 registered);
     error SumAboveCap(uint8 kind, uint256 energyWh, uint256 capWh);
     error TooFewChangedMembers(uint16 changedMembers, uint8 minimum);
-    /// @notice `recordMany` carries only calls of the four record and correct functions.
+    /// @notice `recordMany` carries only calls of the four record and correct functions: the reason why another one is skipped.
     error UnknownCall(bytes4 selector);
 
     /// @notice First record of the batch's hours. Reverts with the error that names what is wrong.
@@ -165,7 +169,8 @@ interface ILedger {
     /// @notice Replaces hours held by private batch `batch.replaces`; at least the minimum of members must have changed.
     function correctPrivate(PrivateBatch calldata batch, bytes calldata signature, bytes calldata oldPayload) external;
 
-    /// @notice Carries several encoded calls of the four functions above; a failing one is skipped with `BatchSkipped`.
+    /// @notice Carries several encoded calls of the four functions above; a failing or malformed one is skipped with
+    /// `BatchSkipped` and does not revert the others (domain.md §2).
     function recordMany(bytes[] calldata calls) external;
 
     /// @notice Books a late first record (`replaces` = 0) or a correction of a final day (domain.md §4 "Finality").

@@ -4,11 +4,12 @@ pragma solidity 0.8.37;
 /// @title Gregorian calendar on day numbers (unix time / 86400)
 library Calendar {
     /// @notice First day of the rolling year that ends before `windowEnd`: the same calendar date a year earlier, of 29 February
-    /// 1 March (domain.md §4).
+    /// 1 March (domain.md §4). Day 0 when that date lies before it.
     /// @dev In years that begin on 1 March the leap day is the last one. So a date and the same date a year before are 366 days
     /// apart exactly if the March year of the later one bears the number of a leap year: the leap day then ended the year before.
     function windowStart(uint256 windowEnd) internal pure returns (uint256) {
-        return windowEnd - (isLeap(marchYear(windowEnd)) ? 366 : 365);
+        uint256 yearDays = isLeap(marchYear(windowEnd)) ? 366 : 365;
+        return windowEnd > yearDays ? windowEnd - yearDays : 0;
     }
 
     /// @notice The year whose 1 March is the last one not after the day.
