@@ -201,16 +201,16 @@ contract VectorsTest is ForgeTest {
     function _struct(uint256 i) private view returns (bytes32) {
         uint256 kind = _uints("kind")[i];
         bytes32 payloadHash = keccak256(vm.parseJsonBytesArray(json, ".payload")[i]);
-        bytes memory head = abi.encode(
-            _words("gatewayId")[i], _uints("day")[i], _uints("sequence")[i], _uints("replaces")[i]
-        );
+        bytes memory head =
+            abi.encode(_words("gatewayId")[i], _uints("day")[i], _uints("sequence")[i], _uints("replaces")[i]);
         string memory common = "(bytes32 gatewayId,uint32 day,uint8 sequence,uint8 replaces,";
         if (kind == 0) {
             bytes32 open = keccak256(bytes(string.concat("OpenBatch", common, "bytes payload)")));
             return keccak256(bytes.concat(open, head, payloadHash));
         }
         if (kind == 1) {
-            bytes32 closed = keccak256(bytes(string.concat("PrivateBatch", common, "uint16 changedMembers,bytes payload)")));
+            bytes32 closed =
+                keccak256(bytes(string.concat("PrivateBatch", common, "uint16 changedMembers,bytes payload)")));
             return keccak256(bytes.concat(closed, head, bytes32(_uints("changedMembers")[i]), payloadHash));
         }
         bytes32 adjustment =
@@ -232,9 +232,13 @@ contract VectorsTest is ForgeTest {
         for (uint256 i = 0; i < counts.length; ++i) {
             string memory place = vm.toString(i);
             bytes32[] memory own = new bytes32[](counts[i]);
-            for (uint256 k = 0; k < counts[i]; ++k) own[k] = leaves[first + k];
+            for (uint256 k = 0; k < counts[i]; ++k) {
+                own[k] = leaves[first + k];
+            }
             bytes32[] memory path = new bytes32[](siblingCounts[i]);
-            for (uint256 k = 0; k < path.length; ++k) path[k] = siblings[used + k];
+            for (uint256 k = 0; k < path.length; ++k) {
+                path[k] = siblings[used + k];
+            }
             bytes32 proven = own[indexes[i]];
             assertTrue(SaltedMerkle.verify(proven, indexes[i], counts[i], path, roots[i]), place);
             assertFalse(SaltedMerkle.verify(bytes32(uint256(proven) ^ 1), indexes[i], counts[i], path, roots[i]));
