@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 import uvicorn
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
@@ -37,6 +38,9 @@ DEPLOYMENT = "PED_CERTIFIER_DEPLOYMENT"
 PUBLIC_URL = "PED_CERTIFIER_PUBLIC_URL"
 
 PARENT_CHECK_S = 1.0
+CHAIN_RETRY_S = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,18 @@ def open_follower(settings: Settings) -> tuple[Follower, Store]:
 
 
 def follow(settings: Settings, stop: threading.Event) -> None:
-    """Follow the chain until `stop` is set. Raises FollowerBusy and what `open_follower` raises."""
-    follower, store = open_follower(settings)
+    """Follow the chain until `stop` is set, from when it is there.
+
+    Raises FollowerBusy, StoreError, DeploymentInvalid, OSError.
+    """
+    while True:
+        try:
+            follower, store = open_follower(settings)
+            break
+        except ChainUnavailable as problem:
+            log.warning("follower waits for the chain", problem=str(problem))
+            if stop.wait(CHAIN_RETRY_S):
+                return
     try:
         with only_follower(store):
             follower.run(stop)
