@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from certifier.store import Store
+from contracts.hour import format_day
 from scripts.benches.http_load import measure as load
 from scripts.replay.command_line import DEMO
 from scripts.replay.config import load_config
@@ -13,12 +14,14 @@ from scripts.replay.results import wait_until_followed
 from scripts.replay.run import Replay, read_inputs
 from scripts.replay.world import PED, World
 
-DAYS, CLIENTS, WARM_S, SECONDS, WORKERS = 31, 50, 2.0, 10.0, 2
+YEAR_DAYS, CLIENTS, WARM_S, SECONDS, WORKERS = 365, 50, 3.0, 10.0, 2
+ASKED_DAYS = 60
+"""So many different days are asked for; the server keeps answers until the projection changes."""
 
 
-def measure() -> dict[str, Any]:
-    """Replay a month of the demonstration, then ask for certificates, hours and days in turn."""
-    inputs = read_inputs(DEMO.parent, load_config(DEMO).shortened(DAYS))
+def measure(days: int = YEAR_DAYS, seconds: float = SECONDS) -> dict[str, Any]:
+    """Replay the demonstration, then ask for certificates, a day's hours and ten days' balances in turn."""
+    inputs = read_inputs(DEMO.parent, load_config(DEMO).shortened(days))
     with (
         tempfile.TemporaryDirectory(prefix="ped-bench-") as name,
         Supervisor(Path(name) / "logs") as supervisor,
@@ -35,17 +38,19 @@ def measure() -> dict[str, Any]:
             *("--deployment", str(world.deployment), "--database", world.database_url, "--port", str(port)),
         ]
         supervisor.start("api", command, lambda: listening(port))
-        paths = [
-            path
-            for case in cases
-            for path in (
-                f"/v1/certificates/{case.certificate_id}",
-                f"/v1/districts/{case.district.id}/hours?from=2019-01-10&to=2019-01-11",
-                f"/v1/districts/{case.district.id}/days?from=2019-01-01&to=2019-01-11",
-            )
-        ]
-        load(LOOPBACK, port, paths, CLIENTS, WARM_S)
-        result = load(LOOPBACK, port, paths, CLIENTS, SECONDS)
+        paths = []
+        for day in range(min(days, ASKED_DAYS)):
+            start = inputs.config.first_day_number + day
+            first, next_day, tenth = (format_day(start + later) for later in (0, 1, 10))
+            for case in cases:
+                district = f"/v1/districts/{case.district.id}"
+                paths += [
+                    f"/v1/certificates/{case.certificate_id}",
+                    f"{district}/hours?from={first}&to={next_day}",
+                    f"{district}/days?from={first}&to={tenth}",
+                ]
+        load(LOOPBACK, port, paths, CLIENTS, min(WARM_S, seconds))
+        result = load(LOOPBACK, port, paths, CLIENTS, seconds)
         world.close()
     return {
         "requests_per_s": round(result.requests_per_s, 1),
@@ -53,5 +58,6 @@ def measure() -> dict[str, Any]:
         "p99_ms": round(result.quantile_ms(0.99), 2),
         "clients": CLIENTS,
         "workers": WORKERS,
+        "days": days,
         "requests": len(result.latencies_s),
     }

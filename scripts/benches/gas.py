@@ -1,10 +1,12 @@
 """`gas`: what the contracts cost, whole transactions on the embedded chain, each beside its floor.
 
-The floor is what no contract can avoid: 21,000 gas, calldata (16 a byte, 4 a zero byte), 3,000 for ecrecover
-and the storage slots that must be read or change (cold: 2,100 to read, 5,000 to change, 22,100 to fill).
+The floor is what no contract can avoid: 21,000 gas, calldata (16 a byte, 4 a zero byte), 3,000 for ecrecover,
+the log (375 and 375 a topic, 8 a byte) and the storage slots that must be read or change (cold: 2,100 to
+read, 5,000 to change, 22,100 to fill).
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from scripts.benches.laboratory import (
 from scripts.replay.founding import GAS
 
 READ, CHANGE, FILL, ECRECOVER, INTRINSIC = 2_100, 5_000, 22_100, 3_000, 21_000
-DAY_POINTS, MEMBERS = 12, 50
+DAY_POINTS, FEW_POINTS, MEMBERS = 12, 3, 50
 FACTORS = FactorHour(2000, 2000, 2000, 2000, 400, 400)
 YEAR_DAYS = 366
 
@@ -37,23 +39,38 @@ def calldata_gas(data: bytes) -> int:
     return 4 * zeros + 16 * (len(data) - zeros)
 
 
-def measure() -> dict[str, Any]:
-    """All figures, in gas; those per reading are rounded to the next integer."""
+def measure(counts: Sequence[int] = (100, 500), year_days: int = YEAR_DAYS) -> dict[str, Any]:
+    """All figures, in gas; those per reading are rounded to the next integer.
+
+    `counts`: points of a gateway. The verdict is asked after `year_days` final days; with fewer than a year
+    it is only that the window is too short, which may cost less than the floor of a real one.
+    """
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="ped-bench-") as name:
-        for count in (100, 500):
+        for count in counts:
             with laboratory(Path(name) / str(count), district_config([count, count])) as lab:
                 _open(lab, count, figures)
         with laboratory(Path(name) / "district", district_config([DAY_POINTS], MEMBERS)) as lab:
             _private(lab, figures)
             _days(lab, figures)
-            _verdict(lab, figures)
+            _verdict(lab, figures, year_days)
+        with laboratory(Path(name) / "few", district_config([FEW_POINTS])) as lab:
+            lab.chain.mine(day_start(lab.day + 1) + 300)
+            _day_batch(lab, lab.record(0, lab.day, 1, range(24)), FEW_POINTS, figures)
     return figures
 
 
-def _intrinsic(lab: Laboratory, receipt: Receipt) -> int:
+def _unavoidable(lab: Laboratory, receipt: Receipt) -> int:
+    """Gas of a transaction, its calldata and its log."""
     sent = lab.chain.request("eth_getTransactionByHash", "0x" + receipt.transaction_hash.hex())
-    return INTRINSIC + calldata_gas(bytes.fromhex(sent["input"][2:]))
+    log = sum(375 * (1 + len(entry.topics)) + 8 * len(entry.data) for entry in receipt.logs)
+    return INTRINSIC + calldata_gas(bytes.fromhex(sent["input"][2:])) + log
+
+
+def _day_batch(lab: Laboratory, receipt: Receipt, points: int, figures: dict[str, Any]) -> None:
+    """A batch of 24 fresh hours: each fills its slot, and so do the stream and the hash."""
+    figures[f"day_batch_{points}_points_gas"] = receipt.gas_used
+    figures[f"day_batch_{points}_points_gas_floor"] = _unavoidable(lab, receipt) + ECRECOVER + 26 * FILL
 
 
 def _open(lab: Laboratory, count: int, figures: dict[str, Any]) -> None:
@@ -62,7 +79,7 @@ def _open(lab: Laboratory, count: int, figures: dict[str, Any]) -> None:
         lab.chain.mine(day_start(lab.day) + 3600 * (hour + 1) + 300)
         for number in (0, 1):
             receipt = lab.record(number, lab.day, hour + 1, [hour])
-    floor = _intrinsic(lab, receipt) + ECRECOVER + 2 * CHANGE + FILL
+    floor = _unavoidable(lab, receipt) + ECRECOVER + 2 * CHANGE + FILL
     figures[f"open_{count}_gas_per_reading"] = round(receipt.gas_used / count)
     figures[f"open_{count}_gas_per_reading_floor"] = round(floor / count)
 
@@ -78,7 +95,7 @@ def _private(lab: Laboratory, figures: dict[str, Any]) -> None:
         signature = batch.sign(setting.key, lab.domain)
         receipt = lab.chain.wait(platform.record_private(setting.key, batch, signature, gas=GAS))
     figures["private_batch_gas"] = receipt.gas_used
-    figures["private_batch_gas_floor"] = _intrinsic(lab, receipt) + ECRECOVER + 2 * CHANGE + FILL
+    figures["private_batch_gas_floor"] = _unavoidable(lab, receipt) + ECRECOVER + 2 * CHANGE + FILL
 
 
 def _days(lab: Laboratory, figures: dict[str, Any]) -> None:
@@ -90,23 +107,22 @@ def _days(lab: Laboratory, figures: dict[str, Any]) -> None:
         if day > lab.day:
             receipt = lab.record(0, day, 1, range(24))
         lab.founder.do(platform.publish_day, accounts.publisher, VINTAGE, ZONE, day, [FACTORS] * 24)
-    figures["day_batch_12_points_gas"] = receipt.gas_used
-    figures["day_batch_12_points_gas_floor"] = _intrinsic(lab, receipt) + ECRECOVER + 26 * FILL
+    _day_batch(lab, receipt, DAY_POINTS, figures)
     lab.chain.mine(day_start(lab.day + 9) + 300)
     identity = platform.assessment_id(DISTRICT, SCHEME, VINTAGE)
     for _ in range(2):
         receipt = lab.chain.wait(platform.finalise(accounts.caller, identity, 1, gas=GAS))
-    floor = _intrinsic(lab, receipt) + (24 + 2) * READ + CHANGE + 2 * FILL
+    floor = _unavoidable(lab, receipt) + (24 + 2) * READ + CHANGE + 2 * FILL
     figures["finalise_day_gas"] = receipt.gas_used
     figures["finalise_day_gas_floor"] = floor
 
 
-def _verdict(lab: Laboratory, figures: dict[str, Any]) -> None:
+def _verdict(lab: Laboratory, figures: dict[str, Any], year_days: int) -> None:
     """The verdict over a year of final days, asked as a call."""
     platform, accounts = lab.founder.platform, lab.founder.accounts
     identity = platform.assessment_id(DISTRICT, SCHEME, VINTAGE)
-    lab.chain.mine(day_start(lab.day + YEAR_DAYS + 31) + 300)
-    while platform.assessment(identity).frontier < lab.day + YEAR_DAYS:
+    lab.chain.mine(day_start(lab.day + year_days + 31) + 300)
+    while platform.assessment(identity).frontier < lab.day + year_days:
         lab.founder.do(platform.finalise, accounts.caller, identity, 60)
     data = Interface.of("Assessments").encode_call("latestVerdict", (identity,))
     request = {

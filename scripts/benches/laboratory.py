@@ -65,7 +65,7 @@ class Laboratory:
         return SigningDomain(self.chain.chain_id, self.founder.platform.deployment.ledger)
 
     def open_batch(
-        self, number: int, day: int, sequence: int, hours: Sequence[int]
+        self, number: int, day: int, sequence: int, hours: Sequence[int], replaces: int = 0
     ) -> tuple[OpenBatch, bytes]:
         """A signed batch of gateway `number`: every point measured something in `hours` of `day`."""
         setting = self.settings[number]
@@ -79,7 +79,7 @@ class Laboratory:
             )
             for hour in hours
         ]
-        batch = OpenBatch(setting.id, day, sequence, 0, pack_open(sections))
+        batch = OpenBatch(setting.id, day, sequence, replaces, pack_open(sections))
         return batch, batch.sign(setting.key, self.domain)
 
     def record(self, number: int, day: int, sequence: int, hours: Sequence[int]) -> Receipt:

@@ -1,0 +1,53 @@
+"""The benches run in a small configuration and print their figures; how fast they are is not tested here."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from scripts.benches import api, command_line, gas, ingest
+from scripts.command_line import application
+
+GAS_KEYS = ("open_3_gas_per_reading", "private_batch_gas", "day_batch_3_points_gas", "finalise_day_gas")
+CASES: list[tuple[str, Callable[[], dict[str, Any]], set[str]]] = [
+    (
+        "gas",
+        lambda: gas.measure(counts=(3,), year_days=12),
+        {name for key in (*GAS_KEYS, "verdict_gas") for name in (key, f"{key}_floor")},
+    ),
+    (
+        "ingest",
+        lambda: ingest.measure(points=20, days=1),
+        {"end_to_end_readings_per_s", "engine_readings_per_s", "ratio", "publish_to_receipt_readings_per_s"},
+    ),
+    ("api", lambda: api.measure(days=2, seconds=0.5), {"requests_per_s", "p99_ms"}),
+]
+
+
+@pytest.mark.parametrize(("name", "small", "keys"), CASES, ids=[case[0] for case in CASES])
+def test_a_bench_prints_its_figures_as_one_line(
+    name: str,
+    small: Callable[[], dict[str, Any]],
+    keys: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command_line, "_measure", lambda _: small())
+    result = CliRunner().invoke(application, ["bench", name, "--json"])
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 1
+    figures = json.loads(result.stdout)
+    assert keys <= figures.keys()
+    for key, figure in figures.items():
+        assert figure > 0, key
+        if f"{key}_floor" in figures and key != "verdict_gas":  # twelve days are no window for a verdict
+            assert figures[f"{key}_floor"] < figure, key
+
+
+def test_the_table_for_people_names_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_line, "_measure", lambda _: {"ratio": 0.5, "readings": 48_000})
+    result = CliRunner().invoke(application, ["bench", "ingest"])
+    assert result.exit_code == 0
+    assert "ratio" in result.stdout
+    assert "48,000" in result.stdout
