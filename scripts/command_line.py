@@ -1,38 +1,49 @@
-"""Composition root: joins the commands of the applications to one command line, `ped`."""
+"""Composition root: joins the commands of the applications to one command line, `ped`.
+
+A command loads its own application only: all of them together take seconds to import.
+"""
+
+import sys
+from importlib import import_module
 
 import typer
 
-from certifier.command_line import commands as certifier_commands
-from contracts.command_line import commands as contracts_commands
-from gateway.command_line import commands as gateway_commands
-from scripts.benches.command_line import commands as bench_commands
-from scripts.replay.command_line import commands as replay_commands
-
-application = typer.Typer(
-    name="ped",
-    help="Certification of Positive Energy Districts: from signed readings to a checkable certificate.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-for _commands in (
-    contracts_commands,
-    gateway_commands,
-    certifier_commands,
-    replay_commands,
-    bench_commands,
-):
-    application.add_typer(_commands)
+OWNERS = {
+    "verify": "contracts.command_line",
+    "chain": "contracts.command_line",
+    "contracts": "contracts.command_line",
+    "gateway": "gateway.command_line",
+    "certifier": "certifier.command_line",
+    "replay": "scripts.replay.command_line",
+    "demo": "scripts.replay.command_line",
+    "bench": "scripts.benches.command_line",
+}
+"""The module of each command, in the order in which help lists them."""
 
 
-@application.callback()
+def build_application(command: str | None = None) -> typer.Typer:
+    """The command line: all of it, or only as much as `command` needs."""
+    application = typer.Typer(
+        name="ped",
+        help="Certification of Positive Energy Districts: from signed readings to a checkable certificate.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    modules = [OWNERS[command]] if command in OWNERS else list(dict.fromkeys(OWNERS.values()))
+    for module in modules:
+        application.add_typer(import_module(module).commands)
+    application.callback()(_ped)
+    return application
+
+
 def _ped() -> None:
     """Keeps the name of a command in front even while there is only one."""
 
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
-    application(prog_name="ped")
+    build_application(sys.argv[1] if len(sys.argv) > 1 else None)(prog_name="ped")
 
 
 if __name__ == "__main__":

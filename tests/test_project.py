@@ -27,7 +27,7 @@ def test_lock_files_name_no_host_and_hash_everything() -> None:
 def test_every_command_has_help() -> None:
     import typer.main
 
-    from scripts.command_line import application
+    from scripts.command_line import OWNERS, build_application
 
     def undocumented(command: object, path: str) -> list[str]:
         children = getattr(command, "commands", {})
@@ -36,7 +36,11 @@ def test_every_command_has_help() -> None:
             name for key, child in children.items() for name in undocumented(child, f"{path} {key}")
         ]
 
-    assert undocumented(typer.main.get_command(application), "ped") == []
+    everything = typer.main.get_command(build_application())
+    assert undocumented(everything, "ped") == []
+    assert list(OWNERS) == list(everything.commands)  # type: ignore[attr-defined]
+    for name in OWNERS:
+        assert name in typer.main.get_command(build_application(name)).commands  # type: ignore[attr-defined]
 
 
 def test_command_line_answers_from_any_folder(tmp_path: Path) -> None:

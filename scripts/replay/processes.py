@@ -112,6 +112,7 @@ class Supervisor:
     def __init__(self, log_folder: Path) -> None:
         self._log_folder = log_folder
         self._processes: list[Supervised] = []
+        self._awaited: list[tuple[Supervised, Callable[[], bool], float]] = []
         log_folder.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> "Supervisor":
@@ -128,13 +129,23 @@ class Supervisor:
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
         timeout_s: float = 60,
+        wait: bool = True,
     ) -> Supervised:
-        """Start a process and wait until it is ready. Raises ProcessFailed."""
+        """Start a process and wait until it is ready, now or with `wait()`. Raises ProcessFailed."""
         process = Supervised(name, command, self._log_folder / f"{name}.log", environment or {})
         self._processes.append(process)
         process.start()
-        process.wait_until(ready, timeout_s)
+        if wait:
+            process.wait_until(ready, timeout_s)
+        else:
+            self._awaited.append((process, ready, timeout_s))
         return process
+
+    def wait(self) -> None:
+        """Wait until all processes that were started without waiting are ready. Raises ProcessFailed."""
+        while self._awaited:
+            process, ready, timeout_s = self._awaited.pop()
+            process.wait_until(ready, timeout_s)
 
     def check(self) -> None:
         """Raises ProcessFailed when one of them ended by itself."""

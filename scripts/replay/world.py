@@ -43,17 +43,21 @@ class World:
         self.refused: list[str] = []
 
     def start(self, with_certifier: bool = True) -> None:
-        """Start all, found the world on chain, connect the devices. Raises ProcessFailed and others."""
+        """Start all, found the world on chain, connect the devices. Raises ProcessFailed and others.
+
+        The processes start beside each other and beside the founding; only the chain must be there first.
+        """
+        for district in self.config.district:
+            self._start_broker(district)
         self.chain_process = self._start_chain()
         self.chain = Chain(f"http://{LOOPBACK}:{self.chain_port}", gas_price_wei=0)
         self.founder = Founder(self.chain, Accounts(), self.deployment)
-        for district in self.config.district:
-            self._start_broker(district)
+        if with_certifier:
+            self.certifier = self._start_certifier()
         self.founder.register(self.config, self.settings)
         for setting in self.settings:
             self._start_gateway(setting)
-        if with_certifier:
-            self.certifier = self._start_certifier()
+        self.supervisor.wait()
         for device in self.devices.values():
             device.start()
 
@@ -114,6 +118,7 @@ class World:
             f"broker-{district.id}",
             broker_command(folder, configuration, port),
             lambda: listening(port),
+            wait=False,
         )
 
     def _keep_refusals(self, receipt: DeviceReceipt) -> None:
@@ -122,7 +127,7 @@ class World:
     def _start_gateway(self, setting: GatewaySetting) -> None:
         command = [*PED, "gateway", "run", str(setting.config)]
         self.gateways[setting.id] = self.supervisor.start(
-            setting.id, command, lambda: listening(setting.http_port)
+            setting.id, command, lambda: listening(setting.http_port), wait=False
         )
 
     def _start_certifier(self) -> Supervised:
@@ -132,7 +137,7 @@ class World:
             *("--database", self.database_url),
             *("--port", str(self.certifier_port)),
         ]
-        return self.supervisor.start("certifier", command, lambda: listening(self.certifier_port))
+        return self.supervisor.start("certifier", command, lambda: listening(self.certifier_port), wait=False)
 
 
 def mosquitto() -> str | None:

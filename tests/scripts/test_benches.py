@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.benches import api, command_line, gas, ingest
-from scripts.command_line import application
+from scripts.command_line import build_application
 
 GAS_KEYS = ("open_3_gas_per_reading", "private_batch_gas", "day_batch_3_points_gas", "finalise_day_gas")
 CASES: list[tuple[str, Callable[[], dict[str, Any]], set[str]]] = [
@@ -34,7 +34,7 @@ def test_a_bench_prints_its_figures_as_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(command_line, "_measure", lambda _: small())
-    result = CliRunner().invoke(application, ["bench", name, "--json"])
+    result = CliRunner().invoke(build_application(), ["bench", name, "--json"])
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 1
     figures = json.loads(result.stdout)
@@ -47,7 +47,7 @@ def test_a_bench_prints_its_figures_as_one_line(
 
 def test_the_table_for_people_names_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_line, "_measure", lambda _: {"ratio": 0.5, "readings": 48_000})
-    result = CliRunner().invoke(application, ["bench", "ingest"])
+    result = CliRunner().invoke(build_application(), ["bench", "ingest"])
     assert result.exit_code == 0
     assert "ratio" in result.stdout
     assert "48,000" in result.stdout
