@@ -10,7 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from contracts.factor import FactorHour, FactorInvalid, Technology, factors_of_mix, round_half_up
-from contracts.generation_mix import MixInvalid, read_entsoe
 from contracts.hour import DAY_S, HOUR_S, HOURS_PER_DAY, day_of, format_time_utc
 from scripts.replay.config import MixTable
 from scripts.replay.series import Series, SeriesError
@@ -54,6 +53,8 @@ def read_mix(
 def _entsoe(
     path: Path, area: str, technologies: Sequence[Technology], first: int, days: int
 ) -> list[list[FactorHour] | None]:
+    from contracts.generation_mix import MixInvalid, read_entsoe
+
     try:
         found = read_entsoe(path, area, technologies).days
     except FileNotFoundError:
