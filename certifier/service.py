@@ -11,9 +11,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import structlog
@@ -25,12 +27,12 @@ from certifier.api.application import cached, create_application
 from certifier.api.context import Read
 from certifier.api.problems import DOCUMENTED, BundleMissing
 from certifier.evidence import BundleUnavailable, certificate_bundle
-from certifier.follower import Follower, only_follower
+from certifier.follower import Follower, FollowerBusy, only_follower
 from certifier.queries import revision
-from certifier.store import Store
+from certifier.store import Store, StoreError
 from certifier.web import pages
 from contracts.chain import Chain, ChainUnavailable
-from contracts.deployment import Deployment
+from contracts.deployment import Deployment, DeploymentInvalid
 from contracts.platform import Platform
 
 DATABASE = "PED_CERTIFIER_DATABASE"
@@ -38,6 +40,12 @@ DEPLOYMENT = "PED_CERTIFIER_DEPLOYMENT"
 PUBLIC_URL = "PED_CERTIFIER_PUBLIC_URL"
 
 PARENT_CHECK_S = 1.0
+
+
+class FollowerEnded(ChildProcessError):
+    """The process that follows the chain beside the server ended by itself."""
+
+
 CHAIN_RETRY_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -104,7 +112,8 @@ def worker() -> ASGIApp:
 def serve(settings: Settings, host: str, port: int, workers: int = 1, follow: bool = False) -> None:
     """Serve until interrupted; with `follow` a process of its own follows the chain into the same store.
 
-    Raises StoreError and DeploymentInvalid before anything is started.
+    Raises StoreError and DeploymentInvalid before anything is started, FollowerEnded when the follower ends
+    by itself: pages that no longer follow the chain must not look as if they did.
     """
     build_application(settings).state.store.close()
     os.environ[DATABASE] = settings.database_url
@@ -117,6 +126,7 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1, follow: bo
         context = multiprocessing.get_context("spawn")
         follower = context.Process(target=follow_until_parent_ends, args=(settings, os.getpid()))
         follower.start()
+        threading.Thread(target=_end_with, args=(follower,), daemon=True).start()
     try:
         uvicorn.run(
             "certifier.service:worker",
@@ -127,10 +137,19 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1, follow: bo
             access_log=False,
             log_level="warning",
         )
+        if follower is not None and follower.exitcode:
+            raise FollowerEnded("the follower ended, so nothing is served; its message above says why")
     finally:
         if follower is not None:
             follower.terminate()
             follower.join()
+
+
+def _end_with(follower: SpawnProcess) -> None:
+    """End this process, as Ctrl-C does, when the follower has ended with an error."""
+    follower.join()
+    if follower.exitcode is not None and follower.exitcode > 0:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def open_follower(settings: Settings) -> tuple[Follower, Store]:
@@ -170,7 +189,10 @@ def follow_until_parent_ends(settings: Settings, parent: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     threading.Thread(target=_watch_parent, args=(parent, stop), daemon=True).start()
-    follow(settings, stop)
+    try:
+        follow(settings, stop)
+    except (FollowerBusy, StoreError, DeploymentInvalid, OSError) as problem:
+        sys.exit(f"follower: {problem}")
 
 
 def _watch_parent(parent: int, stop: threading.Event) -> None:

@@ -216,6 +216,19 @@ def test_the_command_ends_when_told(small_run: SmallRun, tmp_path: Path) -> None
     assert "Traceback" not in missing.stderr
 
 
+def test_the_server_does_not_outlive_its_follower(small_run: SmallRun, tmp_path: Path) -> None:
+    small_run.deployment.save(tmp_path / "deployment.json")
+    store = Store(sqlite(tmp_path))
+    command = [sys.executable, "-m", "scripts.command_line", "certifier", "serve", "--port", "0"]
+    options = ["--database", sqlite(tmp_path), "--deployment", str(tmp_path / "deployment.json")]
+    with only_follower(store):
+        ended = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    store.close()
+    assert ended.returncode == 1
+    assert "another process follows the chain into" in ended.stderr
+    assert "the follower ended, so nothing is served" in ended.stderr
+
+
 def test_a_transaction_that_fails_leaves_nothing(small_run: SmallRun, tmp_path: Path) -> None:
     follower, opened = follower_of(small_run, sqlite(tmp_path))
     blocks = follower.read_blocks(small_run.deployment.deployed_block, small_run.chain.head())
