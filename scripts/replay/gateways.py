@@ -89,7 +89,7 @@ def write_setting(
             "batch_hours": 24,
             "max_age_s": 3600,
             "patience_s": DAY_S,
-            "poll_s": 0.05,
+            "poll_s": 0.15,
             "minimum_members": district.minimum_members,
         },
         "devices": [{"id": setting.device}],
