@@ -5,6 +5,7 @@ reconnection at once, else every `resend_s`. The gateway recognises what it has 
 device may use this as the reference; the replays, benches and journeys do.
 """
 
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -47,14 +48,17 @@ class Device:
         *,
         user: str | None = None,
         password: str | None = None,
+        tls: ssl.SSLContext | None = None,
         resend_s: float = 5.0,
         on_receipt: Callable[[DeviceReceipt], None] = lambda _: None,
     ) -> None:
-        """`url` is `mqtt://host:port`. `on_receipt` is called from the network thread, once per message."""
+        """`url` is `mqtt://host:port`, or `mqtts://host:port` with `tls`: whom to trust, and the device's
+        certificate. `on_receipt` is called from the network thread, once per message.
+        """
         parts = urlsplit(url)
-        if parts.scheme != "mqtt" or not parts.hostname:
-            raise ValueError(f"broker {url!r}: write mqtt://host:port")
-        self._host, self._port = parts.hostname, parts.port or 1883
+        if parts.scheme != ("mqtt" if tls is None else "mqtts") or not parts.hostname:
+            raise ValueError(f"broker {url!r}: write mqtt://host:port, or mqtts://host:port with TLS")
+        self._host, self._port = parts.hostname, parts.port or (1883 if tls is None else 8883)
         base = f"ped/v1/{district}/{device}"
         self._up, self._down = f"{base}/up/readings", f"{base}/down/receipts"
         self._resend_s = resend_s
@@ -68,6 +72,8 @@ class Device:
         self._client.reconnect_delay_set(1, 5)
         if user is not None:
             self._client.username_pw_set(user, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._ready

@@ -5,6 +5,7 @@ readings are committed; the device believes only the receipt.
 """
 
 import ssl
+import sys
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -55,6 +56,7 @@ class MqttIntake:
         )
         client.reconnect_delay_set(min_delay=int(FIRST_S), max_delay=int(LONGEST_S))
         client.on_connect = self._connected
+        client.on_connect_fail = self._unreachable
         client.on_disconnect = self._disconnected
         client.on_message = self._message
         if table.user is not None:
@@ -100,6 +102,12 @@ class MqttIntake:
         self._metrics.connected.set(1)
         client.subscribe([(topic, 1) for topic in self._topics])
         log.info("connected to the broker", host=self._host, port=self._port)
+
+    def _unreachable(self, _client: Client, _data: Any) -> None:
+        # paho calls this while it handles the exception, and tells the reason in no other way.
+        reason = sys.exception()
+        self.problem = f"no connection to the broker at {self._host}:{self._port}: {reason}"
+        log.warning("no connection to the broker", reason=str(reason))
 
     def _disconnected(
         self,
