@@ -218,6 +218,20 @@ class Chain:
         self, key: SigningKey, address: str | None, data: bytes, *, gas: int | None = None
     ) -> bytes:
         """Send calldata to `address`, or create a contract from it for None; see `send`."""
+        try:
+            return self._send_data(key, address, data, gas)
+        except RpcFailed as problem:
+            if "insufficient" not in problem.message.lower():
+                raise
+            raise SubmissionRefused(
+                problem.method,
+                problem.code,
+                f"account {key.address} cannot pay for its transaction: {problem.message}; send it funds, or "
+                "name a relayer account that has some",
+                problem.data,
+            ) from problem
+
+    def _send_data(self, key: SigningKey, address: str | None, data: bytes, gas: int | None) -> bytes:
         if gas is None:
             gas = self._estimate(key.address, address, data)
         target = b"" if address is None else to_bytes(address)

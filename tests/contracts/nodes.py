@@ -54,12 +54,12 @@ class EmbeddedNode:
 
 
 class AnvilNode:
-    """anvil, set up like the embedded engine: no fees, Paris, 100 M gas a block."""
+    """anvil, set up like the embedded engine: no fees by default, Paris, 100 M gas a block."""
 
-    def __init__(self, *options: str, genesis_time: int = GENESIS) -> None:
+    def __init__(self, *options: str, genesis_time: int = GENESIS, fee_wei: int = 0) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        fees = ["--gas-price", "0", "--base-fee", "0", "--gas-limit", "100000000"]
+        fees = ["--gas-price", str(fee_wei), "--base-fee", str(fee_wei), "--gas-limit", "100000000"]
         chain = ["--chain-id", "1337", "--hardfork", "paris", "--timestamp", str(genesis_time)]
         self.process = subprocess.Popen(
             [str(ANVIL), "--port", str(port), "--silent", "--order", "fifo", *fees, *chain, *options],

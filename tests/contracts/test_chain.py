@@ -140,6 +140,17 @@ def test_reorganisation_by_the_node_itself() -> None:
         anvil.stop()
 
 
+@pytest.mark.parametrize("gas", [None, 200_000])
+def test_an_account_that_cannot_pay_is_named(gas: int | None) -> None:
+    anvil = AnvilNode(fee_wei=1_000_000_000)
+    try:
+        chain = Chain(anvil.url)
+        with pytest.raises(SubmissionRefused, match=f"account {key(4).address} cannot pay"):
+            chain.send_data(key(4), key(5).address, b"", gas=gas)
+    finally:
+        anvil.stop()
+
+
 def test_nobody_there_is_said_with_the_address() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(ChainUnavailable, match=url):
