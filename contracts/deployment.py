@@ -8,6 +8,7 @@ from typing import Final
 from eth_utils.address import is_checksum_address
 
 from contracts.reading import SigningDomain
+from contracts.setpoint import SetpointDomain
 
 CONTRACTS: Final = ("Registry", "Factors", "Ledger", "Assessments", "Certificates")
 
@@ -43,6 +44,11 @@ class Deployment:
     def signing_domain(self) -> SigningDomain:
         """What readings are signed for."""
         return SigningDomain(self.chain_id, self.ledger)
+
+    @property
+    def setpoint_domain(self) -> SetpointDomain:
+        """What proposals of set-points are signed for."""
+        return SetpointDomain(self.chain_id, self.registry)
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""

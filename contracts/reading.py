@@ -11,7 +11,6 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -20,6 +19,7 @@ from contracts.keccak import keccak
 from contracts.key import SigningKey, recover
 from contracts.point import Kind
 from contracts.slug import to_bytes32
+from contracts.typed_data import domain_separator, typed_digest
 
 MAX_ENERGY_WH: Final = 2**31 - 1
 RECORD_BYTES: Final = 8
@@ -222,18 +222,10 @@ class SigningDomain:
     @property
     def separator(self) -> bytes:
         """The 32 bytes of the domain separator."""
-        return _separator(self.chain_id, self.ledger)
-
-
-@lru_cache(maxsize=64)
-def _separator(chain_id: int, ledger: str) -> bytes:
-    name = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-    address = bytes.fromhex(ledger.removeprefix("0x"))
-    if len(address) != 20:
-        raise ReadingInvalid(f"ledger address {ledger!r} has {len(address)} bytes, not 20")
-    return keccak(
-        name + keccak(b"PED Ledger") + keccak(b"1") + chain_id.to_bytes(32, "big") + address.rjust(32, b"\0")
-    )
+        try:
+            return domain_separator("PED Ledger", self.chain_id, self.ledger)
+        except ValueError as error:
+            raise ReadingInvalid(f"ledger {self.ledger!r}: {error}") from None
 
 
 _OPEN_TYPE: Final = keccak(
@@ -281,7 +273,7 @@ class _Batch:
 
     def digest(self, domain: SigningDomain) -> bytes:
         """The 32 bytes that are signed (EIP-712)."""
-        return keccak(b"\x19\x01" + domain.separator + keccak(self._fields()))
+        return typed_digest(domain.separator, self._fields())
 
     def sign(self, key: SigningKey, domain: SigningDomain) -> bytes:
         """Signature over the digest: 65 bytes r, s, v."""

@@ -8,11 +8,11 @@ import uvicorn
 
 from contracts.deployment import Deployment
 from contracts.key import SigningKey
+from contracts.keystore import read_secret
 from gateway.clock import ChainClock, Clock, SystemClock
 from gateway.config import GatewayConfig, KeyTable
 from gateway.http import http_application
 from gateway.intake import IntakeWorker
-from gateway.keystore import read_secret
 from gateway.ledger import LedgerLink
 from gateway.lookup import Lookup
 from gateway.metrics import Metrics

@@ -23,12 +23,12 @@ from contracts.chain import ChainUnavailable
 from contracts.deployment import DeploymentInvalid
 from contracts.hour import TimeInvalid, format_time_utc, parse_day, parse_hour_utc, parse_time_utc
 from contracts.key import KeystoreInvalid, SigningKey
+from contracts.keystore import PasswordMissing, new_key, read_secret
 from gateway.application import Gateway, HttpFailed
 from gateway.broker import Tls, serve, write_configuration
 from gateway.config import ConfigInvalid, load_config
 from gateway.declaration import DeclarationInvalid, declare_exchange, resend_day
 from gateway.disclosure import NothingToDisclose, disclose_hour
-from gateway.keystore import PasswordMissing, new_key, read_secret
 from gateway.lookup import Lookup, PointUnknown
 from gateway.metering import Exchange
 from gateway.outbox import OutboxUnusable, connect

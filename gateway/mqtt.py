@@ -16,10 +16,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from contracts.keystore import read_secret
 from gateway.backoff import FIRST_S, LONGEST_S
 from gateway.config import GatewayConfig, MqttTable
 from gateway.intake import Delivery, IntakeWorker, Receipt
-from gateway.keystore import read_secret
 from gateway.metrics import Metrics
 
 SESSION_S: Final = 7 * 86_400

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from contracts.key import KeystoreInvalid, SigningKey
+from contracts.keystore import PasswordMissing, new_key, read_secret
 from contracts.point import Kind
 from gateway.config import ConfigInvalid, load_config
-from gateway.keystore import PasswordMissing, new_key, read_secret
 from tests.gateway.world import GRID_AND_PV, ped, point, write_config
 
 SALT = "0x" + "ab" * 32

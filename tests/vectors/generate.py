@@ -46,6 +46,7 @@ from contracts.reading import (
     pack_open,
     pack_private,
 )
+from contracts.setpoint import MAX_POWER_W, Setpoint, SetpointDomain, SetpointProposal
 from contracts.slug import serial_to_bytes32, to_bytes32
 
 FOLDER = Path(__file__).parent
@@ -388,9 +389,70 @@ def merkle() -> Columns:
     return columns
 
 
+def setpoints() -> Columns:
+    """Signed proposals of an optimiser, of `count` set-points each (contracts.setpoint)."""
+    random = Random(5)
+    columns: Columns = defaultdict(list)
+    for case in range(12):
+        key, most = SigningKey(random.randbytes(32)), MAX_POWER_W
+        domain = SetpointDomain(random.randint(1, 2**53), "0x" + random.randbytes(20).hex())
+        day_s = random.randint(10_000, 30_000) * 86_400
+        chosen = tuple(
+            Setpoint(
+                f"device-{device}", day_s + slot * length, length, random.randint(-MAX_POWER_W, MAX_POWER_W)
+            )
+            for device in range(1 + case % 3)
+            for length in (random.choice((900, 3600)),)
+            for slot in sorted(random.sample(range(24), 1 + case % 5))
+        )
+        proposal = SetpointProposal(
+            f"district-{case}",
+            f"gateway-{case}",
+            f"model {case}.0 \u00f1",
+            random.randbytes(32),
+            random.randint(1, 2**63 - 1),
+            day_s - random.randint(0, 3600),
+            day_s,
+            day_s + 86_400,
+            chosen,
+        )
+        signed = proposal.sign(key, domain)
+        values = {
+            "chainId": str(domain.chain_id),
+            "registry": domain.registry,
+            "districtId": "0x" + to_bytes32(proposal.district).hex(),
+            "gatewayId": "0x" + to_bytes32(proposal.gateway).hex(),
+            "modelVersion": proposal.model_version,
+            "inputsHash": "0x" + proposal.inputs_hash.hex(),
+            "sequence": str(proposal.sequence),
+            "createdTime": str(proposal.created_s),
+            "validFrom": str(proposal.valid_from_s),
+            "validUntil": str(proposal.valid_until_s),
+            "count": str(len(chosen)),
+            "digest": "0x" + signed.digest.hex(),
+            "signature": "0x" + signed.signature.hex(),
+            "signer": key.address,
+        }
+        for name, value in values.items():
+            columns[name].append(value)
+        for entry in chosen:
+            columns["deviceId"].append("0x" + to_bytes32(entry.device).hex())
+            columns["startTime"].append(str(entry.start_s))
+            columns["durationS"].append(str(entry.duration_s))
+            columns["powerW"].append(str(entry.power_w))
+    return columns
+
+
 def files() -> dict[str, str]:
     """Name and content of every vector file."""
-    makers = {"hours": hours, "days": days, "windows": windows, "batches": batches, "merkle": merkle}
+    makers = {
+        "hours": hours,
+        "days": days,
+        "windows": windows,
+        "batches": batches,
+        "merkle": merkle,
+        "setpoints": setpoints,
+    }
     return {f"{name}.json": json.dumps(make(), separators=(",", ":")) + "\n" for name, make in makers.items()}
 
 

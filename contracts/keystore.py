@@ -1,4 +1,4 @@
-"""The gateway's signing key: an encrypted keystore, its password from a file or the environment."""
+"""Passwords of encrypted keystores, from a file or the environment, and new keys under them."""
 
 import os
 from pathlib import Path
