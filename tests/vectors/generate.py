@@ -394,7 +394,7 @@ def setpoints() -> Columns:
     random = Random(5)
     columns: Columns = defaultdict(list)
     for case in range(12):
-        key, most = SigningKey(random.randbytes(32)), MAX_POWER_W
+        key = SigningKey(random.randbytes(32))
         domain = SetpointDomain(random.randint(1, 2**53), "0x" + random.randbytes(20).hex())
         day_s = random.randint(10_000, 30_000) * 86_400
         chosen = tuple(
