@@ -10,7 +10,9 @@ from contracts.deployment import Deployment
 from contracts.key import SigningKey
 from contracts.keystore import read_secret
 from gateway.clock import ChainClock, Clock, SystemClock
+from gateway.comparison import Comparison
 from gateway.config import GatewayConfig, KeyTable
+from gateway.control import Control
 from gateway.http import http_application
 from gateway.intake import IntakeWorker
 from gateway.ledger import LedgerLink
@@ -46,13 +48,22 @@ class Gateway:
             config, self.link, Signer(config.gateway.id, key, self.link.domain), self.clock, self.metrics
         )
         self.intake = IntakeWorker(config, self.clock, self.metrics, on_commit=self.relay.wake)
-        self.mqtt = MqttIntake(config, config.mqtt, self.intake, self.metrics) if config.mqtt else None
+        self.control = (
+            Control(config, config.control, self.link.setpoint_domain, self.clock, self.metrics)
+            if config.control
+            else None
+        )
+        self.mqtt = (
+            MqttIntake(config, config.mqtt, self.intake, self.metrics, self.control) if config.mqtt else None
+        )
         self._server: _HttpServer | None = None
 
     def start(self) -> None:
         """Start everything; returns once it listens. Raises HttpFailed."""
         self.relay.start()
         self.intake.start()
+        if self.control is not None:
+            self.control.start()
         if self.mqtt is not None:
             self.mqtt.start()
         if self.config.http is not None:
@@ -65,6 +76,8 @@ class Gateway:
             self._server.stop()
         if self.mqtt is not None:
             self.mqtt.stop()
+        if self.control is not None:
+            self.control.stop()
         self.intake.stop()
         self.relay.stop()
 
@@ -89,6 +102,7 @@ class Gateway:
                         ("outbox", self.intake.problem),
                         ("broker", self.mqtt.problem if self.mqtt else ""),
                         ("chain", self.relay.problem),
+                        ("control", self.control.problem if self.control else ""),
                         *((f"day {day}", reason) for (_, day), reason in list(self.relay.held.items())),
                     )
                     if problem
@@ -98,6 +112,7 @@ class Gateway:
                 "batches": lookup.batch_counts(),
                 "refused_batches": lookup.refused_batches(),
                 "refused_readings": lookup.latest_refusals(),
+                "control": Comparison(self.config, connection).summary() if self.control else None,
             }
         finally:
             connection.close()

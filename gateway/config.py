@@ -40,6 +40,18 @@ Relative paths are relative to the file. A complete example:
     device = "meter-cabinet"
     posts = "register"                     # or "energy" with interval_s = 900 or 3600
 
+    [control]                              # set-points; without it proposals are not taken
+    optimisers = ["0x..."]                 # addresses whose proposals are looked at
+    interval_s = 900                       # of the safe schedule: 900 or 3600
+
+    [[controllable]]                       # positive power: the device draws from the busbar
+    device = "battery"
+    point = "b1"                           # its meter: what was done is compared with what was asked
+    min_w = -5000
+    max_w = 5000
+    ramp_w_per_min = 1000                  # may be left out
+    safe_w = 0                             # or 24 values, one per UTC hour: the safe local schedule
+
 A household's point has `private = true` and `salt` (32 bytes, hex), the salt of its registered commitment.
 """
 
@@ -58,8 +70,9 @@ from pydantic import (
     model_validator,
 )
 
-from contracts.hour import DAY_S, HOUR_S, TimeInvalid, parse_day
+from contracts.hour import DAY_S, HOUR_S, HOURS_PER_DAY, TimeInvalid, hour_of, hour_of_day, parse_day
 from contracts.point import Kind, PointDeclaration, PointInvalid
+from contracts.setpoint import MAX_POWER_W
 from contracts.slug import is_slug
 
 
@@ -168,6 +181,54 @@ class DeviceTable(_Table):
     _check = field_validator("id")(_slug)
 
 
+class ControlTable(_Table):
+    """Whose set-points are passed to devices, and how."""
+
+    optimisers: tuple[Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")], ...] = Field(min_length=1)
+    """Addresses of the optimisers whose proposals are looked at."""
+    interval_s: Literal[900, 3600] = 900
+    """Length of an interval of the safe schedule."""
+    lead_s: int = Field(default=30, ge=0, le=3600)
+    """How long before its interval a set-point is sent."""
+    retry_s: float = Field(default=5.0, gt=0, le=3600)
+    """After how long, in real time, a set-point without an answer is sent again."""
+    poll_s: float = Field(default=1.0, gt=0, le=60)
+    max_validity_s: int = Field(default=3 * DAY_S, ge=900, le=14 * DAY_S)
+    """How far ahead a proposal may reach."""
+
+
+class ControllableTable(_Table):
+    """Limits of a device that takes set-points, W; positive: it draws from the busbar."""
+
+    device: str
+    point: str
+    min_w: int = Field(ge=-MAX_POWER_W, le=MAX_POWER_W)
+    max_w: int = Field(ge=-MAX_POWER_W, le=MAX_POWER_W)
+    ramp_w_per_min: int | None = Field(default=None, ge=1, le=MAX_POWER_W)
+    safe_w: int | tuple[int, ...] = 0
+    """The safe schedule: one power, or 24, one for each UTC hour of the day."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_w > self.max_w:
+            raise ValueError(f"device {self.device}: min_w {self.min_w} is above max_w {self.max_w}")
+        schedule = (self.safe_w,) if isinstance(self.safe_w, int) else self.safe_w
+        if not isinstance(self.safe_w, int) and len(schedule) != HOURS_PER_DAY:
+            raise ValueError(f"device {self.device}: safe_w has {len(schedule)} values, not 1 or 24")
+        for power_w in schedule:
+            if not self.min_w <= power_w <= self.max_w:
+                raise ValueError(
+                    f"device {self.device}: safe_w {power_w} is outside of {self.min_w} to {self.max_w} W"
+                )
+        return self
+
+    def safe_at(self, time_s: int) -> int:
+        """The safe schedule's power at a Unix time, W."""
+        if isinstance(self.safe_w, int):
+            return self.safe_w
+        return self.safe_w[hour_of_day(hour_of(time_s))]
+
+
 _KINDS = {kind.name.lower(): kind for kind in Kind}
 
 
@@ -265,8 +326,10 @@ class GatewayConfig(_Table):
     mqtt: MqttTable | None = None
     http: HttpTable | None = None
     relay: RelayTable = RelayTable()
+    control: ControlTable | None = None
     devices: tuple[DeviceTable, ...] = Field(min_length=1)
     points: tuple[PointTable, ...] = Field(min_length=1)
+    controllable: tuple[ControllableTable, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -284,7 +347,24 @@ class GatewayConfig(_Table):
                 )
         if self.mqtt is None and self.http is None:
             raise ValueError("there is no way in: add [mqtt] or [http]")
+        self._check_control(devices)
         return self
+
+    def _check_control(self, devices: set[str]) -> None:
+        if (self.control is None) != (not self.controllable):
+            raise ValueError("[control] and [[controllable]] go together")
+        if self.control is not None and (self.mqtt is None or self.http is None):
+            raise ValueError("[control] needs [http] for proposals and [mqtt] for set-points")
+        if len({table.device for table in self.controllable}) != len(self.controllable):
+            raise ValueError("a device is listed twice under [[controllable]]")
+        meters = {(point.device, point.serial) for point in self.points}
+        for table in self.controllable:
+            if table.device not in devices:
+                raise ValueError(f"controllable device {table.device!r} is not listed under [[devices]]")
+            if (table.device, table.point) not in meters:
+                raise ValueError(
+                    f"controllable device {table.device!r}: {table.point!r} is no point that it posts"
+                )
 
 
 def load_config(path: Path) -> GatewayConfig:

@@ -1,7 +1,8 @@
 """A device's side of the conversation: it keeps each message until the gateway's receipt (domain.md §9).
 
 The broker's acknowledgement promises nothing, so a message without a receipt is sent again: after a
-reconnection at once, else every `resend_s`. The gateway recognises what it has already. Whoever builds a
+reconnection at once, else every `resend_s`. The gateway recognises what it has already. A device that takes
+set-points answers each of them, and declares what it can do (`gateway.setpoint_messages`). Whoever builds a
 device may use this as the reference; the replays, benches and journeys do.
 """
 
@@ -9,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,6 +19,8 @@ import msgspec
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.setpoint_messages import Answer, Command, DeviceState, MessageInvalid, read_command
 
 MAX_IN_FLIGHT: Final = 1000
 
@@ -51,9 +55,11 @@ class Device:
         tls: ssl.SSLContext | None = None,
         resend_s: float = 5.0,
         on_receipt: Callable[[DeviceReceipt], None] = lambda _: None,
+        on_setpoint: Callable[[Command], Answer] | None = None,
     ) -> None:
         """`url` is `mqtt://host:port`, or `mqtts://host:port` with `tls`: whom to trust, and the device's
-        certificate. `on_receipt` is called from the network thread, once per message.
+        certificate. `on_receipt` is called from the network thread, once per message; `on_setpoint`
+        too, for each command, and what it returns is the answer.
         """
         parts = urlsplit(url)
         if parts.scheme != ("mqtt" if tls is None else "mqtts") or not parts.hostname:
@@ -61,6 +67,10 @@ class Device:
         self._host, self._port = parts.hostname, parts.port or (1883 if tls is None else 8883)
         base = f"ped/v1/{district}/{device}"
         self._up, self._down = f"{base}/up/readings", f"{base}/down/receipts"
+        self._commands = f"{base}/down/setpoints"
+        self._answers, self._status = f"{base}/up/setpoints", f"{base}/up/status"
+        self._on_setpoint = on_setpoint
+        self._state: DeviceState | None = None
         self._resend_s = resend_s
         self._on_receipt = on_receipt
         self._changed = threading.Condition()
@@ -74,6 +84,9 @@ class Device:
             self._client.username_pw_set(user, password)
         if tls is not None:
             self._client.tls_set_context(tls)
+        if on_setpoint is not None:
+            gone = DeviceState("offline", detail="the connection was lost")
+            self._client.will_set(self._status, gone.to_json(), qos=1, retain=True)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._ready
@@ -89,6 +102,8 @@ class Device:
     def close(self) -> None:
         """Disconnect. What has no receipt is forgotten."""
         self._closing.set()
+        if self._state is not None:
+            self.declare(DeviceState("offline", detail="the device was closed"))
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -98,6 +113,12 @@ class Device:
             self._unacknowledged[message_id] = body, time.monotonic()
         if self._subscribed.is_set():
             self._client.publish(self._up, body, qos=1)
+
+    def declare(self, state: DeviceState) -> None:
+        """Tell what the device is and can do now, and again after each reconnection."""
+        self._state = state
+        if self._subscribed.is_set():
+            self._client.publish(self._status, state.to_json(), qos=1, retain=True)
 
     @property
     def unacknowledged(self) -> int:
@@ -119,10 +140,13 @@ class Device:
         self, client: Client, _user: Any, _flags: ConnectFlags, reason: ReasonCode, _props: Any
     ) -> None:
         if not reason.is_failure:
-            client.subscribe(self._down, qos=1)
+            topics = [self._down] if self._on_setpoint is None else [self._down, self._commands]
+            client.subscribe([(topic, 1) for topic in topics])
 
     def _ready(self, *_: Any) -> None:
         self._subscribed.set()
+        if self._state is not None:
+            self.declare(self._state)
         self._send_older_than(0)
 
     def _disconnected(
@@ -131,6 +155,11 @@ class Device:
         self._subscribed.clear()
 
     def _received(self, _client: Client, _user: Any, message: MQTTMessage) -> None:
+        if message.topic == self._commands and self._on_setpoint is not None:
+            with suppress(MessageInvalid):  # nobody could be answered
+                answer = self._on_setpoint(read_command(bytes(message.payload)))
+                self._client.publish(self._answers, answer.to_json(), qos=1)
+            return
         content = msgspec.json.decode(message.payload)
         receipt = DeviceReceipt(
             content["id"],

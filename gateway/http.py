@@ -1,47 +1,28 @@
 """HTTP intake, questions about readings, status page and metrics. Errors are RFC 9457 problem details."""
 
 import asyncio
-import hashlib
-import hmac
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Header, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.exceptions import HTTPException
 
 from contracts.hour import TimeInvalid, parse_hour_utc
+from gateway.control_http import add_control
 from gateway.intake import Delivery, KeyReused, Receipt
 from gateway.lookup import Lookup, PointUnknown
 from gateway.outbox import OutboxFull, connect
 from gateway.payload import MAX_MESSAGE_BYTES
+from gateway.problem import Problem, add_errors, device_of, is_operator, problem_response, token_digest
 
 if TYPE_CHECKING:
     from gateway.application import Gateway
 
-PROBLEM: Final = "application/problem+json"
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape()
 )
-
-
-class Problem(Exception):
-    """An error answer."""
-
-    def __init__(
-        self, status: int, title: str, detail: str, kind: str = "about:blank", **members: Any
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.content = {"type": kind, "title": title, "status": status, "detail": detail, **members}
-
-
-def _problem_response(problem: Problem) -> JSONResponse:
-    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
-    return JSONResponse(problem.content, problem.status, headers, media_type=PROBLEM)
 
 
 def http_application(gateway: "Gateway") -> FastAPI:
@@ -53,50 +34,12 @@ def http_application(gateway: "Gateway") -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    _add_errors(application)
+    add_errors(application)
     _add_intake(application, gateway)
     _add_questions(application, gateway)
+    add_control(application, gateway)
     _add_pages(application, gateway)
     return application
-
-
-def _add_errors(application: FastAPI) -> None:
-    @application.exception_handler(Problem)
-    async def problem(_: Request, error: Problem) -> JSONResponse:
-        return _problem_response(error)
-
-    @application.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> JSONResponse:
-        return _problem_response(Problem(error.status_code, str(error.detail), str(error.detail)))
-
-    @application.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        detail = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']} (found {item.get('input')!r})"
-            for item in error.errors()
-        )
-        return _problem_response(Problem(422, "Invalid request", detail))
-
-
-def _token_digest(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Problem(401, "Credentials needed", "send the header Authorization: Bearer <token>")
-    return hashlib.sha256(token.strip().encode()).hexdigest()
-
-
-def _device(gateway: "Gateway", digest: str) -> str | None:
-    found = None
-    for device in gateway.config.devices:
-        if device.token_sha256 is not None and hmac.compare_digest(device.token_sha256, digest):
-            found = device.id
-    return found
-
-
-def _is_operator(gateway: "Gateway", digest: str) -> bool:
-    table = gateway.config.http
-    expected = table.operator_token_sha256 if table else None
-    return expected is not None and hmac.compare_digest(expected, digest)
 
 
 def _add_intake(application: FastAPI, gateway: "Gateway") -> None:
@@ -109,7 +52,7 @@ def _add_intake(application: FastAPI, gateway: "Gateway") -> None:
 
         200 is the receipt. 422 lists each refused reading; the others of the message are stored all the same.
         """
-        device = _device(gateway, _token_digest(request))
+        device = device_of(gateway, token_digest(request))
         if device is None:
             raise Problem(401, "Unknown token", "no device of this gateway has this token")
         body = bytearray()
@@ -138,7 +81,7 @@ def _add_intake(application: FastAPI, gateway: "Gateway") -> None:
         except Exception as error:
             raise Problem(503, "Not stored", f"nothing was stored, send it again: {error}") from None
         if receipt.refused:
-            return _problem_response(_refusal(receipt))
+            return problem_response(_refusal(receipt))
         return Response(receipt.to_json(), media_type="application/json")
 
 
@@ -176,9 +119,9 @@ def _add_questions(application: FastAPI, gateway: "Gateway") -> None:
     @application.get("/v1/readings/{point}/{hour}", summary="Where is a reading?")
     def where(request: Request, point: str, hour: str) -> dict[str, Any]:
         """State of a point's hour (its start in ISO 8601 UTC): for the operator and the point's device."""
-        digest = _token_digest(request)
-        if not _is_operator(gateway, digest):
-            device = _device(gateway, digest)
+        digest = token_digest(request)
+        if not is_operator(gateway, digest):
+            device = device_of(gateway, digest)
             own = {entry.serial for entry in gateway.config.points if entry.device == device}
             if point not in own:
                 raise Problem(403, "Not yours", f"this token may not ask for point {point!r}")
@@ -197,7 +140,7 @@ def _add_questions(application: FastAPI, gateway: "Gateway") -> None:
     @application.post("/v1/relay", summary="Send every closed hour now")
     def relay(request: Request, timeout_s: Annotated[float, Query(gt=0, le=600)] = 60.0) -> dict[str, bool]:
         """For the operator: send closed hours, complete or not, and wait until the chain has answered."""
-        if not _is_operator(gateway, _token_digest(request)):
+        if not is_operator(gateway, token_digest(request)):
             raise Problem(403, "Operator only", "the operator's token is needed (http.operator_token_sha256)")
         return {"settled": gateway.relay.flush(timeout_s)}
 

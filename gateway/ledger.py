@@ -70,6 +70,7 @@ class LedgerLink:
         self._account = account
         self._finality_s: int | None = None
         self.domain = deployment.signing_domain
+        self.setpoint_domain = deployment.setpoint_domain
 
     @property
     def _platform(self) -> Platform:

@@ -1,5 +1,7 @@
 """MQTT intake (domain.md §9): readings come on `up/readings`, receipts go to `down/receipts`.
 
+Of devices that take set-points (`gateway.control`) their answers and declared states come in too.
+
 QoS 1 and a persistent session, MQTT 3.1.1 or 5. A message is acknowledged to the broker only after its
 readings are committed; the device believes only the receipt.
 """
@@ -10,7 +12,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.client import (
+    MQTT_ERR_SUCCESS,
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+    MQTTv5,
+    MQTTv311,
+)
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -19,6 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from contracts.keystore import read_secret
 from gateway.backoff import FIRST_S, LONGEST_S
 from gateway.config import GatewayConfig, MqttTable
+from gateway.control import Control
 from gateway.intake import Delivery, IntakeWorker, Receipt
 from gateway.metrics import Metrics
 
@@ -32,7 +43,12 @@ class MqttIntake:
     """The gateway's connection to the broker."""
 
     def __init__(
-        self, config: GatewayConfig, table: MqttTable, intake: IntakeWorker, metrics: Metrics
+        self,
+        config: GatewayConfig,
+        table: MqttTable,
+        intake: IntakeWorker,
+        metrics: Metrics,
+        control: Control | None = None,
     ) -> None:
         """Raises PasswordMissing, OSError for files that cannot be read."""
         parts = urlsplit(table.url)
@@ -42,6 +58,14 @@ class MqttIntake:
         self._version = MQTTv5 if table.version == "5" else MQTTv311
         self._district = config.gateway.district
         self._topics = [f"ped/v1/{self._district}/{device.id}/up/readings" for device in config.devices]
+        self._control = control
+        if control is not None:
+            self._topics += [
+                f"ped/v1/{self._district}/{device}/up/{kind}"
+                for device in control.devices
+                for kind in ("setpoints", "status")
+            ]
+            control.publish = self.publish
         self._intake = intake
         self._metrics = metrics
         self.problem = "not connected yet"
@@ -86,6 +110,10 @@ class MqttIntake:
         self._client.disconnect()
         self._client.loop_stop()
 
+    def publish(self, topic: str, payload: bytes) -> bool:
+        """Hand a message to the broker, QoS 1; False, and nothing done, while there is no connection."""
+        return not self.problem and self._client.publish(topic, payload, qos=1).rc == MQTT_ERR_SUCCESS
+
     def _connected(
         self,
         client: Client,
@@ -102,6 +130,8 @@ class MqttIntake:
         self._metrics.connected.set(1)
         client.subscribe([(topic, 1) for topic in self._topics])
         log.info("connected to the broker", host=self._host, port=self._port)
+        if self._control is not None:
+            self._control.wake()
 
     def _unreachable(self, _client: Client, _data: Any) -> None:
         # paho calls this while it handles the exception, and tells the reason in no other way.
@@ -123,9 +153,12 @@ class MqttIntake:
             log.warning("connection to the broker lost", reason=str(code))
 
     def _message(self, client: Client, _data: Any, message: MQTTMessage) -> None:
-        device = message.topic.split("/")[3]
+        device, kind = message.topic.split("/")[3], message.topic.split("/")[5]
         down = f"ped/v1/{self._district}/{device}/down/receipts"
         number, qos = message.mid, message.qos
+        if kind != "readings" and self._control is not None:
+            self._control.heard(device, kind, bytes(message.payload), lambda: client.ack(number, qos))
+            return
 
         def done(receipt: Receipt) -> None:
             client.publish(down, receipt.to_json(), qos=1)
