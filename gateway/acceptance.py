@@ -4,12 +4,12 @@ A reading is taken, is a duplicate of what is stored (and changes nothing), or i
 speak against it. A different value for the same time is a conflict: `corrects_wh` must name the stored value.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from contracts.hour import CLOCK_SKEW_S, HOUR_S, day_of, format_time_utc, hour_of, parse_day
 from gateway.config import GatewayConfig, PointTable
+from gateway.intervals import Interval, Intervals
 from gateway.metering import MAX_GAP_HOURS, Register, Sample, allowed_wh, boundary_hour, difference_wh
 from gateway.outbox import Intake
 from gateway.payload import Reading
@@ -34,11 +34,20 @@ class Taken(NamedTuple):
     """What the sender should know, for example that a register went down."""
 
 
+NEW: Final = Taken(duplicate=False)
+DUPLICATE: Final = Taken(duplicate=True)
+NOTHING_STORED: Final[Interval] = (None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class PointRule:
     """What the rules need to know of a metering point."""
 
     table: PointTable
+    device: str
+    private: bool
+    interval_s: int | None
+    """Length of the intervals whose energies the point posts; None for one that posts registers."""
     supply: frozenset[str]
     draw: frozenset[str]
     interval_cap_wh: int
@@ -58,6 +67,9 @@ def point_rule(point: PointTable) -> PointRule:
     counts = 10**point.register_digits if point.register_digits else 2**32
     return PointRule(
         table=point,
+        device=point.device,
+        private=point.private,
+        interval_s=point.interval_s if point.posts == "energy" else None,
         supply=frozenset(supply),
         draw=frozenset(draw),
         interval_cap_wh=cap_wh * point.interval_s // HOUR_S,
@@ -69,25 +81,25 @@ def point_rule(point: PointTable) -> PointRule:
 
 @dataclass(slots=True)
 class Changes:
-    """What the readings of one message change."""
+    """What the readings of a transaction change beside themselves."""
 
-    message: int
-    intervals: dict[tuple[int, int], tuple[int | None, int | None]] = field(default_factory=dict)
-    """(start_s, point row) -> energies; written at once when the message has been read."""
-    touched: set[tuple[bool, int]] = field(default_factory=set)
+    message: int = 0
+    """Row of the message that is being read."""
+    touched: dict[tuple[bool, int], int] = field(default_factory=dict)
+    """(private, hour) whose records change -> since when."""
 
-    def rows(self) -> Iterator[tuple[int, int, int | None, int | None, int]]:
-        """Rows for the outbox."""
-        for (start_s, point), (supply_wh, draw_wh) in self.intervals.items():
-            yield start_s, point, supply_wh, draw_wh, self.message
+    def touch(self, private: bool, hour: int, now_s: int) -> None:
+        """The records of an hour change."""
+        self.touched.setdefault((private, hour), now_s)
 
 
 class Acceptance:
     """Applies the rules to one reading after the other, inside a transaction of the outbox."""
 
-    def __init__(self, config: GatewayConfig, outbox: Intake) -> None:
+    def __init__(self, config: GatewayConfig, outbox: Intake, intervals: Intervals) -> None:
         self._district = config.gateway.district
         self._outbox = outbox
+        self._intervals = intervals
         self._rules = {point.serial: point_rule(point) for point in config.points}
         self._rows: dict[str, int] = {}
 
@@ -96,7 +108,7 @@ class Acceptance:
         rule = self._rules.get(reading.point)
         if rule is None:
             raise Refused("unknown-point", f"point {reading.point!r} is not configured at this gateway")
-        if rule.table.device != device:
+        if rule.device != device:
             raise Refused(
                 "wrong-device",
                 f"device {device!r} may not post point {reading.point}, which belongs to another device",
@@ -122,55 +134,55 @@ class Acceptance:
             row = self._rows[serial] = self._outbox.point_row(serial)
         return row
 
-    def forget_rows(self) -> None:
+    def forget(self) -> None:
         """To be called when a transaction was rolled back: rows made in it are gone."""
         self._rows.clear()
+        self._intervals.forget()
 
     def _interval(self, rule: PointRule, reading: Reading, now_s: int, changes: Changes) -> Taken:
-        table = rule.table
-        if table.posts != "energy":
-            raise Refused(
-                "wrong-form", f"point {table.serial} posts register values, not energies of intervals"
-            )
-        if reading.interval_s is not None and reading.interval_s != table.interval_s:
+        serial, interval_s = reading.point, rule.interval_s
+        if interval_s is None:
+            raise Refused("wrong-form", f"point {serial} posts register values, not energies of intervals")
+        if reading.interval_s is not None and reading.interval_s != interval_s:
             raise Refused(
                 "wrong-interval",
-                f"interval_s {reading.interval_s} is not the {table.interval_s} s of point {table.serial}",
+                f"interval_s {reading.interval_s} is not the {interval_s} s of point {serial}",
             )
         start_s = reading.time_s
-        if start_s % table.interval_s:
+        if start_s % interval_s:
             raise Refused(
                 "misaligned",
-                f"interval start {format_time_utc(start_s)} is not a multiple of {table.interval_s} s, UTC",
+                f"interval start {format_time_utc(start_s)} is not a multiple of {interval_s} s, UTC",
             )
-        _not_from_the_future(start_s + table.interval_s, now_s)
+        _not_from_the_future(start_s + interval_s, now_s)
         supply_wh, draw_wh = _channels(rule, reading)
-        for energy_wh in (supply_wh, draw_wh):
-            if energy_wh is not None and energy_wh > rule.interval_cap_wh:
-                raise Refused(
-                    "implausible",
-                    f"{energy_wh} Wh in {table.interval_s} s at point {table.serial}; its nameplate of "
-                    f"{table.nameplate_w} W allows at most {rule.interval_cap_wh} Wh",
-                )
-        point = self.row(table.serial)
-        key = (start_s, point)
-        stored = changes.intervals.get(key) or self._outbox.interval(point, start_s) or (None, None)
-        merged = (
-            self._merged("supply", supply_wh, stored[0], key, reading, changes.message),
-            self._merged("draw", draw_wh, stored[1], key, reading, changes.message),
-        )
-        if merged == stored:
-            return Taken(duplicate=True)
-        changes.intervals[key] = merged
-        changes.touched.add((table.private, hour_of(start_s)))
-        return Taken(duplicate=False)
+        if (supply_wh or 0) > rule.interval_cap_wh or (draw_wh or 0) > rule.interval_cap_wh:
+            raise Refused(
+                "implausible",
+                f"{max(supply_wh or 0, draw_wh or 0)} Wh in {interval_s} s at point {serial}; its nameplate "
+                f"of {rule.table.nameplate_w} W allows at most {rule.interval_cap_wh} Wh",
+            )
+        point = self._rows.get(serial) or self.row(serial)
+        stored = self._intervals.get(point, start_s)
+        merged: Interval = supply_wh, draw_wh
+        if stored is not None or reading.corrects_wh is not None:
+            before, place = stored or NOTHING_STORED, (point, start_s)
+            merged = (
+                self._merged("supply", supply_wh, before[0], place, reading, changes.message),
+                self._merged("draw", draw_wh, before[1], place, reading, changes.message),
+            )
+        if merged == (stored or NOTHING_STORED):
+            return DUPLICATE
+        self._intervals.put(point, start_s, merged, changes.message)
+        changes.touch(rule.private, hour_of(start_s), now_s)
+        return NEW
 
     def _merged(
         self,
         channel: str,
         sent: int | None,
         stored: int | None,
-        key: tuple[int, int],
+        place: tuple[int, int],
         reading: Reading,
         message: int,
     ) -> int | None:
@@ -179,7 +191,7 @@ class Acceptance:
             return stored
         _require_agreement(reading, stored, sent)
         if stored is not None:
-            self._outbox.supersede(key[1], channel, key[0], stored, sent, message)
+            self._outbox.supersede(place[0], channel, place[1], stored, sent, message)
         return sent
 
     def _register(
@@ -204,7 +216,7 @@ class Acceptance:
         sample = Sample(reading.time_s, value_wh)
         stored = self._outbox.sample(point, obis, sample.time_s)
         if stored == value_wh:
-            return Taken(duplicate=True)
+            return DUPLICATE
         _require_agreement(reading, stored, value_wh)
         note = self._plausible(rule, point, obis, sample)
         if stored is not None:
@@ -215,7 +227,8 @@ class Acceptance:
             before, after = self._outbox.boundary_hours(point, obis, hour)
             first = hour if before is None else max(before, hour - MAX_GAP_HOURS)
             end = hour if after is None else min(after, hour + 2 * MAX_GAP_HOURS)
-            changes.touched.update((table.private, touched) for touched in range(first, end))
+            for touched in range(first, end):
+                changes.touch(rule.private, touched, now_s)
         return Taken(duplicate=False, note=note)
 
     def _plausible(self, rule: PointRule, point: int, obis: str, sample: Sample) -> str:
@@ -286,7 +299,7 @@ def _require_agreement(reading: Reading, stored: int | None, sent: int) -> None:
 
 def _channels(rule: PointRule, reading: Reading) -> tuple[int | None, int | None]:
     """Energies sent for supply and draw. Raises Refused."""
-    supply_wh, draw_wh, serial = reading.supply_wh, reading.draw_wh, rule.table.serial
+    supply_wh, draw_wh = reading.supply_wh, reading.draw_wh
     if reading.energy_wh is not None:
         if supply_wh is not None or draw_wh is not None:
             raise Refused("wrong-form", "energy_wh stands beside supply_wh or draw_wh; give one form")
@@ -298,16 +311,18 @@ def _channels(rule: PointRule, reading: Reading) -> tuple[int | None, int | None
         raise Refused("wrong-form", "no energy: give supply_wh, draw_wh, energy_wh or a register value")
     if reading.corrects_wh is not None and supply_wh is not None and draw_wh is not None:
         raise Refused("wrong-form", "corrects_wh names one value; send supply_wh and draw_wh one by one")
-    for name, energy_wh, registers in (
-        ("supply_wh", supply_wh, rule.supply),
-        ("draw_wh", draw_wh, rule.draw),
-    ):
-        if energy_wh and not registers:
-            raise Refused(
-                "wrong-channel",
-                f"{name} {energy_wh} Wh, but point {serial} ({rule.table.kind}) meters no {name[:-3]}",
-            )
+    if supply_wh and not rule.supply:
+        raise _wrong_channel(rule, "supply", supply_wh)
+    if draw_wh and not rule.draw:
+        raise _wrong_channel(rule, "draw", draw_wh)
     return supply_wh if rule.supply else None, draw_wh if rule.draw else None
+
+
+def _wrong_channel(rule: PointRule, channel: str, energy_wh: int) -> Refused:
+    return Refused(
+        "wrong-channel",
+        f"{channel}_wh {energy_wh} Wh, but point {rule.table.serial} ({rule.table.kind}) meters no {channel}",
+    )
 
 
 def _register_of(rule: PointRule, obis: str | None) -> str:

@@ -71,19 +71,27 @@ class Builder:
             live = self._batches.live(private, day)
             held = holders(live)
             ready: list[Section] = []
-            for hour, found in self._records.hours(points, closed).items():
-                overdue = flush or now_s - hour_start(hour + 1) >= self._policy.patience_s
+            overdue = {
+                hour for hour in closed if flush or now_s - hour_start(hour + 1) >= self._policy.patience_s
+            }
+            early = [hour for hour in closed if hour not in overdue]
+            incomplete = self._records.lacking(points, early)
+            worth = [hour for hour in closed if hour not in incomplete]
+            new = [hour for hour in worth if hour not in held]
+            if new and not (flush or self._due(new, held, day, now_s)):
+                worth = [hour for hour in worth if hour in held]
+            for hour, found in self._records.hours(points, worth).items():
                 section = (
                     private_section(hour, points, found, minimum) if private else open_section(hour, found)
                 )
-                if section.complete or overdue:
+                if section.complete or hour in overdue:
                     ready.append(section)
             fresh, corrections, settled = self._sorted(private, ready, held, points, minimum, tainted)
             corrections = [
                 draft for draft in corrections if flush or self._correction_due(draft, touched, now_s)
             ]
             drafts = list(corrections)
-            if fresh and (flush or self._due(fresh, held, day, now_s)):
+            if fresh and (flush or self._due([section.hour for section in fresh], held, day, now_s)):
                 drafts += self._split(fresh, len(points))
             sequence = max([chain_sequence, *(batch.sequence for batch in live)])
             rows: list[int] = []
@@ -144,11 +152,12 @@ class Builder:
         ]
         return fresh, drafts, settled
 
-    def _due(self, fresh: list[Section], held: dict[int, StoredBatch], day: int, now_s: int) -> bool:
+    def _due(self, fresh: list[int], held: dict[int, StoredBatch], day: int, now_s: int) -> bool:
+        """Whether new hours, ascending, are enough or old enough for a batch."""
         first = first_hour(day)
-        known = {section.hour for section in fresh} | held.keys()
+        known = {*fresh, *held}
         whole_day = all(hour in known for hour in range(first, first + HOURS_PER_DAY))
-        oldest_s = now_s - hour_start(fresh[0].hour + 1)
+        oldest_s = now_s - hour_start(fresh[0] + 1)
         return whole_day or len(fresh) >= self._policy.batch_hours or oldest_s >= self._policy.max_age_s
 
     def _correction_due(self, draft: Draft, touched: dict[int, int], now_s: int) -> bool:

@@ -49,7 +49,7 @@ def declare_exchange(
             here = hour_of(exchange.time_s)
             first = here if before is None else max(before, here - MAX_GAP_HOURS)
             end = here + 1 if after is None else min(after, here + 2 * MAX_GAP_HOURS)
-            outbox.touch([(table.private, hour) for hour in range(first, end)], now_s)
+            outbox.touch({(table.private, hour): now_s for hour in range(first, end)})
     finally:
         connection.close()
 

@@ -17,6 +17,7 @@ from contracts.hour import HOUR_S, hour_of
 from gateway.acceptance import Acceptance, Changes, Refused
 from gateway.clock import Clock
 from gateway.config import GatewayConfig
+from gateway.intervals import Intervals
 from gateway.metrics import Metrics
 from gateway.outbox import Intake as OutboxIntake
 from gateway.outbox import OutboxUnusable, connect, transaction
@@ -90,7 +91,8 @@ class IntakeWorker:
         """Opens the outbox of `config`. Raises OutboxUnusable. `on_commit` is called after new readings."""
         self._db = connect(config.gateway.data)
         self._outbox = OutboxIntake(self._db)
-        self._acceptance = Acceptance(config, self._outbox)
+        self._intervals = Intervals(self._db)
+        self._acceptance = Acceptance(config, self._outbox, self._intervals)
         self._clock = clock
         self._metrics = metrics
         self._on_commit = on_commit
@@ -144,9 +146,12 @@ class IntakeWorker:
         try:
             now_s = self._clock.now_s()
             with self._metrics.commit_seconds.time(), transaction(self._db):
-                outcomes = [self._take(delivery, now_s) for delivery in group]
+                changes = Changes()
+                outcomes = [self._take(delivery, now_s, changes) for delivery in group]
+                self._intervals.write()
+                self._outbox.touch(changes.touched)
         except Exception as error:
-            self._acceptance.forget_rows()
+            self._acceptance.forget()
             self.problem = str(error)
             expected = isinstance(error, (OutboxUnusable, OSError))
             log.error("readings not written", error=str(error), messages=len(group), exc_info=not expected)
@@ -158,19 +163,18 @@ class IntakeWorker:
                     delivery.failed(error)
             return [delivery for delivery in group if delivery.failed is None] if expected else []
         self.problem = ""
-        accepted = 0
+        receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
+        self._metrics.count(receipts)
+        if any(receipt.accepted for receipt in receipts):
+            self._on_commit()
         for delivery, outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Receipt):
-                accepted += outcome.accepted
-                self._metrics.count(outcome)
                 delivery.done(outcome)
             elif delivery.failed is not None:
                 delivery.failed(outcome)
-        if accepted:
-            self._on_commit()
         return []
 
-    def _take(self, delivery: Delivery, now_s: int) -> Receipt | KeyReused:
+    def _take(self, delivery: Delivery, now_s: int, changes: Changes) -> Receipt | KeyReused:
         """Write one message inside the open transaction."""
         key, digest = delivery.idempotency_key, ""
         if key is not None:
@@ -180,12 +184,12 @@ class IntakeWorker:
                 if known[0] != digest:
                     return KeyReused(f"Idempotency-Key {key!r} was used before with another content")
                 return _receipt_of(known[1])
-        receipt = self._readings(delivery, now_s)
+        receipt = self._readings(delivery, now_s, changes)
         if key is not None:
             self._outbox.keep_answer(delivery.device, key, digest, receipt.to_json(), now_s)
         return receipt
 
-    def _readings(self, delivery: Delivery, now_s: int) -> Receipt:
+    def _readings(self, delivery: Delivery, now_s: int, changes: Changes) -> Receipt:
         try:
             message = decode(delivery.body)
         except PayloadInvalid as error:
@@ -194,7 +198,7 @@ class IntakeWorker:
             self._outbox.refuse([("", hour_of(now_s), delivery.device, receipt.id, str(error), now_s)])
             return receipt
         receipt = Receipt(message.id)
-        changes = Changes(self._outbox.add_message(delivery.device, message.id, now_s))
+        changes.message = self._outbox.add_message(delivery.device, message.id, now_s)
         refusals = []
         for index, reading in enumerate(message.readings):
             try:
@@ -219,10 +223,6 @@ class IntakeWorker:
                 receipt.accepted += 1
             if taken.note:
                 receipt.notes.append(taken.note)
-        if changes.intervals:
-            self._outbox.put_intervals(changes.rows())
-        if changes.touched:
-            self._outbox.touch(changes.touched, now_s)
         if refusals:
             self._outbox.refuse(refusals)
         return receipt

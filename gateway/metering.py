@@ -30,6 +30,7 @@ class Amount(NamedTuple):
 
 
 MISSING: Final = Amount(Status.MISSING, 0)
+MISSING_RECORD: Final = Record(Status.MISSING, 0, 0)
 
 
 class Sample(NamedTuple):
@@ -66,15 +67,14 @@ def spread(total_wh: int, hours: int) -> list[int]:
     return [total_wh * (k + 1) // hours - total_wh * k // hours for k in range(hours)]
 
 
-def interval_hour(energies_wh: Iterable[int], expected: int) -> Amount:
+def interval_hour(energies_wh: Sequence[int], expected: int) -> Amount:
     """Hour of a channel from the interval energies that are there, of `expected` intervals (4 or 1)."""
-    energies = list(energies_wh)
-    if not energies:
+    if not energies_wh:
         return MISSING
-    if len(energies) < expected:
-        reason = f"{len(energies)} of {expected} intervals"
-        return Amount(Status.PARTIAL, sum(energies), reason)
-    return Amount(Status.MEASURED, sum(energies))
+    if len(energies_wh) < expected:
+        reason = f"{len(energies_wh)} of {expected} intervals"
+        return Amount(Status.PARTIAL, sum(energies_wh), reason)
+    return Amount(Status.MEASURED, sum(energies_wh))
 
 
 def boundary_hour(time_s: int, tolerance_s: int) -> int | None:
@@ -195,12 +195,11 @@ def record(supply: Amount | None, draw: Amount | None) -> Record:
     *measured* when every channel is, *missing* when none is known, *partial* when a part lacks, else
     *estimated*.
     """
-    channels = [amount for amount in (supply, draw) if amount is not None]
-    return Record(
-        _joint_status([amount.status for amount in channels]),
-        supply.energy_wh if supply else 0,
-        draw.energy_wh if draw else 0,
-    )
+    if supply is None:
+        return MISSING_RECORD if draw is None else Record(draw.status, 0, draw.energy_wh)
+    if draw is None:
+        return Record(supply.status, supply.energy_wh, 0)
+    return Record(_joint_status([supply.status, draw.status]), supply.energy_wh, draw.energy_wh)
 
 
 def _joint_status(statuses: Sequence[Status]) -> Status:

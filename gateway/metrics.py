@@ -1,5 +1,7 @@
 """What a gateway counts, for Prometheus."""
 
+from collections import Counter as Counts
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -38,9 +40,10 @@ class Metrics:
             "ped_gateway_relay_failures", "Attempts to reach the chain that failed", registry=self.registry
         )
 
-    def count(self, receipt: "Receipt") -> None:
-        """Count a message and its readings."""
-        self.messages.labels(receipt.status).inc()
-        self.readings.labels("accepted").inc(receipt.accepted)
-        self.readings.labels("duplicate").inc(receipt.duplicates)
-        self.readings.labels("refused").inc(len(receipt.refused))
+    def count(self, receipts: Sequence["Receipt"]) -> None:
+        """Count messages and their readings."""
+        for status, messages in Counts(receipt.status for receipt in receipts).items():
+            self.messages.labels(status).inc(messages)
+        self.readings.labels("accepted").inc(sum(receipt.accepted for receipt in receipts))
+        self.readings.labels("duplicate").inc(sum(receipt.duplicates for receipt in receipts))
+        self.readings.labels("refused").inc(sum(len(receipt.refused) for receipt in receipts))

@@ -7,10 +7,10 @@ committed before the receipt is sent; everything that goes to the chain is commi
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway.metering import Exchange, Sample
 
@@ -74,13 +74,6 @@ class OutboxUnusable(RuntimeError):
 
 class OutboxFull(OutboxUnusable):
     """The disk is full; nothing of the attempt was kept, and it may be repeated when there is room."""
-
-
-class Interval(NamedTuple):
-    """Stored energies of an interval; None is a channel of which nothing came yet."""
-
-    supply_wh: int | None
-    draw_wh: int | None
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -186,17 +179,6 @@ class Intake:
         """Row of a metering point, made when it is new."""
         return _point_row(self._db, serial)
 
-    def interval(self, point: int, start_s: int) -> Interval | None:
-        """What is stored of an interval."""
-        row = self._db.execute(
-            "SELECT supply_wh, draw_wh FROM intervals WHERE start_s = ? AND point = ?", (start_s, point)
-        ).fetchone()
-        return None if row is None else Interval(*row)
-
-    def put_intervals(self, rows: Iterable[tuple[int, int, int | None, int | None, int]]) -> None:
-        """Store (start_s, point, supply_wh, draw_wh, message), in place of what is there."""
-        self._db.executemany("INSERT OR REPLACE INTO intervals VALUES (?, ?, ?, ?, ?)", rows)
-
     def sample(self, point: int, obis: str, time_s: int) -> int | None:
         """Stored value of a register at a time."""
         row = self._db.execute(
@@ -261,10 +243,11 @@ class Intake:
         """Declared exchanges of a register, by time."""
         return exchanges(self._db, point, obis)
 
-    def touch(self, hours: Iterable[tuple[bool, int]], now_s: int) -> None:
-        """Note (private, hour) whose records may have changed."""
+    def touch(self, hours: Mapping[tuple[bool, int], int]) -> None:
+        """Note (private, hour) whose records may have changed, and since when (Unix seconds)."""
         self._db.executemany(
-            "INSERT OR IGNORE INTO touched VALUES (?, ?, ?)", [(*hour, now_s) for hour in hours]
+            "INSERT OR IGNORE INTO touched VALUES (?, ?, ?)",
+            [(*hour, since_s) for hour, since_s in hours.items()],
         )
 
     def refuse(self, rows: Iterable[tuple[str, int, str, str, str, int]]) -> None:

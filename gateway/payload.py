@@ -39,7 +39,7 @@ from contracts.nesting import too_deep
 
 MAX_MESSAGE_BYTES: Final = 1_000_000
 MAX_READINGS: Final = 10_000
-_LIMIT: Final = Decimal(10**18)
+_LIMIT_WH: Final = 10**18
 _LAST_TIME_S: Final = 2**33
 _OBIS = re.compile(r"(?:\d{1,3}-\d{1,3}:)?(\d{1,3}\.\d{1,3}\.\d{1,3})(?:\*255)?")
 _SENML_NAME = re.compile(r"urn:dev:ped:([^:]+):([^:]+):(.+)")
@@ -56,7 +56,7 @@ class ReadingProblem(NamedTuple):
     detail: str
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """One reading as sent: an interval's energies or a register's value."""
 
     point: str
@@ -82,13 +82,13 @@ class _PlainReading(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=
     point: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
     time_utc: datetime
     interval_s: int | None = None
-    supply_wh: Decimal | None = None
-    draw_wh: Decimal | None = None
-    energy_wh: Decimal | None = None
-    register_wh: Decimal | None = None
+    supply_wh: int | Decimal | None = None
+    draw_wh: int | Decimal | None = None
+    energy_wh: int | Decimal | None = None
+    register_wh: int | Decimal | None = None
     register_kwh: Decimal | None = None
     obis: str | None = None
-    corrects_wh: Decimal | None = None
+    corrects_wh: int | Decimal | None = None
 
 
 class _PlainMessage(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -212,17 +212,21 @@ def _plain_reading(item: _PlainReading) -> Reading | ReadingProblem:
         return ReadingProblem(item.point, str(error))
 
 
-def whole_wh(name: str, value: Decimal) -> int:
+def whole_wh(name: str, value: int | Decimal) -> int:
     """A whole number of Wh, not negative. Raises PayloadInvalid naming the field and the value."""
+    if type(value) is int and 0 <= value < _LIMIT_WH:
+        return value
     whole = int(_bounded(name, value))
     if whole != value:
         raise PayloadInvalid(f"{name} {value} is not a whole number of Wh; energies are exact integers")
     return whole
 
 
-def _bounded(name: str, value: Decimal) -> Decimal:
-    if not 0 <= value < _LIMIT:
-        raise PayloadInvalid(f"{name} {value:.6g} is out of range: an energy is 0 or more and below 10^18 Wh")
+def _bounded(name: str, value: int | Decimal) -> int | Decimal:
+    if not 0 <= value < _LIMIT_WH:
+        raise PayloadInvalid(
+            f"{name} {Decimal(value):.6g} is out of range: an energy is 0 or more and below 10^18 Wh"
+        )
     return value
 
 

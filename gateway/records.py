@@ -1,18 +1,22 @@
 """Hourly records out of what the outbox holds (domain.md §2)."""
 
 import sqlite3
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from contracts.hour import HOUR_S
 from contracts.point import Kind
 from contracts.reading import Record
 from gateway.acceptance import PointRule, point_rule
 from gateway.config import GatewayConfig
+from gateway.intervals import Interval
 from gateway.metering import MISSING, Amount, Sample, interval_hour, record, register_hours, total
 from gateway.outbox import exchanges
 
 
-class PointHour(NamedTuple):
+class PointHour(msgspec.Struct, frozen=True, gc=False):
     """A point's hour: the record and the amounts that it comes from (None: channel not metered)."""
 
     record: Record
@@ -69,27 +73,58 @@ class Records:
 
     def hours(self, points: list[Point], hours: list[int]) -> dict[int, list[PointHour]]:
         """Hour -> the points' hours, in the order of `points`; `hours` belong to one UTC day."""
-        first, end = min(hours), max(hours) + 1
-        found: dict[str, dict[int, PointHour]] = {}
-        intervals = self._intervals(first, end)
-        for point in points:
-            if point.rule.table.posts == "register":
-                found[point.serial] = self._register_hours(point, first, end)
-            else:
-                found[point.serial] = _interval_hours(point, intervals.get(point.row, {}))
-        return {
-            hour: [found[point.serial].get(hour) or _missing(point) for point in points] for hour in hours
+        if not hours:
+            return {}
+        registers = {
+            point.row: self._register_hours(point, min(hours), max(hours) + 1)
+            for point in points
+            if point.row and point.rule.interval_s is None
         }
+        shapes = [
+            (point.row, HOUR_S // point.rule.table.interval_s, bool(point.rule.supply), bool(point.rule.draw))
+            for point in points
+        ]
+        result = {}
+        for hour in hours:
+            energies = self._intervals(hour)
+            result[hour] = [
+                registers[row][hour]
+                if row in registers
+                else _interval_hour(energies.get(row, ()), expected, supply, draw)
+                for row, expected, supply, draw in shapes
+            ]
+        return result
 
-    def _intervals(self, first: int, end: int) -> dict[int, dict[int, list[tuple[int | None, int | None]]]]:
-        """Point row -> hour -> energies of its intervals."""
-        result: dict[int, dict[int, list[tuple[int | None, int | None]]]] = {}
-        for start_s, point, supply_wh, draw_wh in self._db.execute(
-            "SELECT start_s, point, supply_wh, draw_wh FROM intervals WHERE start_s >= ? AND start_s < ?",
-            (first * HOUR_S, end * HOUR_S),
+    def lacking(self, points: list[Point], hours: list[int]) -> set[int]:
+        """Those of `hours`, of one UTC day, in which intervals of `points` are missing.
+
+        Counted, not read: it is asked whenever readings came, mostly of a day that is still coming in.
+        """
+        posting = [point for point in points if point.rule.interval_s is not None]
+        if not posting or not hours:
+            return set()
+        expected = sum(HOUR_S // point.rule.table.interval_s for point in posting)
+        rows = msgspec.json.encode([point.row for point in posting]).decode()
+        counts = dict(
+            self._db.execute(
+                "SELECT start_s / ?, count(*) FROM intervals WHERE start_s >= ? AND start_s < ? "
+                "AND point IN (SELECT value FROM json_each(?)) GROUP BY 1",
+                (HOUR_S, min(hours) * HOUR_S, (max(hours) + 1) * HOUR_S, rows),
+            )
+        )
+        return {hour for hour in hours if counts.get(hour, 0) < expected}
+
+    def _intervals(self, hour: int) -> dict[int, list[Interval]]:
+        """Point row -> energies of its intervals in an hour."""
+        result: dict[int, list[Interval]] = {}
+        for point, supply_wh, draw_wh in self._db.execute(
+            "SELECT point, supply_wh, draw_wh FROM intervals WHERE start_s >= ? AND start_s < ?",
+            (hour * HOUR_S, (hour + 1) * HOUR_S),
         ):
-            by_hour = result.setdefault(point, {})
-            by_hour.setdefault(start_s // HOUR_S, []).append((supply_wh, draw_wh))
+            if point in result:
+                result[point].append((supply_wh, draw_wh))
+            else:
+                result[point] = [(supply_wh, draw_wh)]
         return result
 
     def _register_hours(self, point: Point, first: int, end: int) -> dict[int, PointHour]:
@@ -126,23 +161,13 @@ class Records:
         return register_hours(samples, point.rule.register, exchanges(self._db, *series))
 
 
-def _interval_hours(
-    point: Point, by_hour: dict[int, list[tuple[int | None, int | None]]]
-) -> dict[int, PointHour]:
-    expected = HOUR_S // point.rule.table.interval_s
-    result = {}
-    for hour, energies in by_hour.items():
-        supply, draw = (
-            interval_hour([wh for pair in energies if (wh := pair[side]) is not None], expected)
-            if registers
-            else None
-            for side, registers in enumerate((point.rule.supply, point.rule.draw))
-        )
-        result[hour] = PointHour(record(supply, draw), supply, draw)
-    return result
-
-
-def _missing(point: Point) -> PointHour:
-    supply = MISSING if point.rule.supply else None
-    draw = MISSING if point.rule.draw else None
+def _interval_hour(
+    energies: Sequence[Interval], expected: int, has_supply: bool, has_draw: bool
+) -> PointHour:
+    """Hour of a point that posts energies, from its intervals, of `expected` ones."""
+    supply = draw = None
+    if has_supply:
+        supply = interval_hour([pair[0] for pair in energies if pair[0] is not None], expected)
+    if has_draw:
+        draw = interval_hour([pair[1] for pair in energies if pair[1] is not None], expected)
     return PointHour(record(supply, draw), supply, draw)

@@ -161,6 +161,7 @@ def test_a_message_that_cannot_be_read_is_refused_as_a_whole(bench: Bench, body:
         (quarter(0, supply_wh=-5), "supply_wh -5 is out of range"),
         (quarter(0, supply_wh=2.5), "2.5 is not a whole number"),
         (quarter(0, supply_wh=1e30), "1e+30 is out of range"),
+        (quarter(0, supply_wh=10**400), "supply_wh 1.00000e+400 is out of range"),
         (
             quarter(0, supply_wh=2751),
             "2751 Wh in 900 s at point grid; its nameplate of 10000 W allows at most 2750",
