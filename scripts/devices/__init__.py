@@ -1,0 +1,1 @@
+"""Simulated devices that take set-points: physical models behind real MQTT clients."""
