@@ -7,6 +7,7 @@ from typing import Any
 from certifier.store import Store
 from contracts.hour import format_day
 from scripts.benches.http_load import measure as load
+from scripts.benches.progress import Tell, tell_nobody
 from scripts.replay.command_line import DEMO
 from scripts.replay.config import load_config
 from scripts.replay.processes import LOOPBACK, Supervisor, free_port, listening
@@ -19,7 +20,7 @@ ASKED_DAYS = 60
 """So many different days are asked for; the server keeps answers until the projection changes."""
 
 
-def measure(days: int = YEAR_DAYS, seconds: float = SECONDS) -> dict[str, Any]:
+def measure(days: int = YEAR_DAYS, seconds: float = SECONDS, tell: Tell = tell_nobody) -> dict[str, Any]:
     """Replay the demonstration, then ask for certificates, a day's hours and ten days' balances in turn."""
     inputs = read_inputs(DEMO.parent, load_config(DEMO).shortened(days))
     with (
@@ -28,7 +29,7 @@ def measure(days: int = YEAR_DAYS, seconds: float = SECONDS) -> dict[str, Any]:
     ):
         world = World(supervisor, Path(name), inputs.config)
         world.start()
-        cases = Replay(world, inputs).run()
+        cases = Replay(world, inputs, lambda done: tell("days replayed", done, inputs.config.day_count)).run()
         store = Store(world.database_url)
         wait_until_followed(store, world.chain)
         store.close()

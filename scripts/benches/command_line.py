@@ -2,11 +2,14 @@
 
 import json
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from scripts.benches.progress import Tell, tell_nobody
 
 commands = typer.Typer()
 
@@ -19,31 +22,46 @@ class Bench(StrEnum):
     API = "api"
 
 
+class _Task(NamedTuple):
+    name: Bench
+    tell: Tell
+
+
 @commands.command()
 def bench(
     name: Annotated[Bench, typer.Argument(help="gas, ingest or api.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
     """Measure gas, ingest from MQTT to the chain, or the API under load; each beside its reference."""
-    figures = _measure(name)
     if as_json:
-        typer.echo(json.dumps(figures))
+        typer.echo(json.dumps(_measure(_Task(name, tell_nobody))))
         return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(f"{name}: starting", total=None)
+        figures = _measure(
+            _Task(
+                name,
+                lambda what, done, total: progress.update(
+                    bar, description=f"{name}: {what}", completed=done, total=total
+                ),
+            )
+        )
     table = Table("figure", "value")
     for key, value in figures.items():
         table.add_row(key, f"{value:,}" if isinstance(value, int | float) else str(value))
     Console().print(table)
 
 
-def _measure(name: Bench) -> dict[str, Any]:
-    if name is Bench.GAS:
+def _measure(task: _Task) -> dict[str, Any]:
+    if task.name is Bench.GAS:
         from scripts.benches.gas import measure as gas
 
-        return gas()
-    if name is Bench.INGEST:
+        return gas(tell=task.tell)
+    if task.name is Bench.INGEST:
         from scripts.benches.ingest import measure as ingest
 
-        return ingest()
+        return ingest(tell=task.tell)
     from scripts.benches.api import measure as api
 
-    return api()
+    return api(tell=task.tell)

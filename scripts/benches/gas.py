@@ -25,6 +25,7 @@ from scripts.benches.laboratory import (
     district_config,
     laboratory,
 )
+from scripts.benches.progress import Tell, tell_nobody
 from scripts.replay.founding import GAS
 
 READ, CHANGE, FILL, ECRECOVER, INTRINSIC = 2_100, 5_000, 22_100, 3_000, 21_000
@@ -39,7 +40,9 @@ def calldata_gas(data: bytes) -> int:
     return 4 * zeros + 16 * (len(data) - zeros)
 
 
-def measure(counts: Sequence[int] = (100, 500), year_days: int = YEAR_DAYS) -> dict[str, Any]:
+def measure(
+    counts: Sequence[int] = (100, 500), year_days: int = YEAR_DAYS, tell: Tell = tell_nobody
+) -> dict[str, Any]:
     """All figures, in gas; those per reading are rounded to the next integer.
 
     `counts`: points of a gateway. The verdict is asked after `year_days` final days; with fewer than a year
@@ -47,13 +50,14 @@ def measure(counts: Sequence[int] = (100, 500), year_days: int = YEAR_DAYS) -> d
     """
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="ped-bench-") as name:
-        for count in counts:
+        for done, count in enumerate(counts):
+            tell("batches of one hour", done, len(counts))
             with laboratory(Path(name) / str(count), district_config([count, count])) as lab:
                 _open(lab, count, figures)
         with laboratory(Path(name) / "district", district_config([DAY_POINTS], MEMBERS)) as lab:
             _private(lab, figures)
             _days(lab, figures)
-            _verdict(lab, figures, year_days)
+            _verdict(lab, figures, year_days, tell)
         with laboratory(Path(name) / "few", district_config([FEW_POINTS])) as lab:
             lab.chain.mine(day_start(lab.day + 1) + 300)
             _day_batch(lab, lab.record(0, lab.day, 1, range(24)), FEW_POINTS, figures)
@@ -117,12 +121,13 @@ def _days(lab: Laboratory, figures: dict[str, Any]) -> None:
     figures["finalise_day_gas_floor"] = floor
 
 
-def _verdict(lab: Laboratory, figures: dict[str, Any], year_days: int) -> None:
+def _verdict(lab: Laboratory, figures: dict[str, Any], year_days: int, tell: Tell) -> None:
     """The verdict over a year of final days, asked as a call."""
     platform, accounts = lab.founder.platform, lab.founder.accounts
     identity = platform.assessment_id(DISTRICT, SCHEME, VINTAGE)
     lab.chain.mine(day_start(lab.day + year_days + 31) + 300)
-    while platform.assessment(identity).frontier < lab.day + year_days:
+    while (final := platform.assessment(identity).frontier - lab.day) < year_days:
+        tell("days made final", final, year_days)
         lab.founder.do(platform.finalise, accounts.caller, identity, 60)
     data = Interface.of("Assessments").encode_call("latestVerdict", (identity,))
     request = {
