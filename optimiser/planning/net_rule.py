@@ -1,0 +1,99 @@
+"""Plans a case, with the metered net rule where the case asks for it.
+
+domain.md §2 nets import and export in every hour and lets storage charge from production only in hours of
+surplus. In hour t either `il = 0` (surplus) or `ex = 0` and `pb = 0` (deficit): a choice that is not convex.
+The linear program without the choice is a bound. From its solution each hour is put on one side, the program
+solved again, and the sides chosen anew until they stay: a feasible plan, printed with its distance to the
+bound (MODEL.md §11.2; small instances are compared with the exact mixed-integer program in the tests).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimiser.case import Case
+from optimiser.inputs import Inputs, read_inputs
+from optimiser.planning.hourly import Floats
+from optimiser.planning.model import District, build
+from optimiser.planning.plan import Plan, make_plan, without_solution
+from optimiser.planning.solve import Solution, Solver, Status
+
+PASSES = 6
+TOLERANCE_KW = 1e-3
+
+
+def plan(case: Case, inputs: Inputs | None = None) -> Plan:
+    """The best plan of a case. Raises SeriesError, InputMissing, CaseImpossible, SolverFailed."""
+    district = build(case, read_inputs(case) if inputs is None else inputs)
+    solver = Solver(district.hourly.compile())
+    relaxed = solver.solve()
+    if relaxed.status is not Status.OPTIMAL:
+        return without_solution(district, relaxed)
+    if case.balance.netting == "gross" or not _breaks_rule(district, relaxed.x):
+        return make_plan(district, relaxed, -relaxed.cost)
+    kept = _with_rule(district, solver, relaxed)
+    if kept is None:
+        return without_solution(
+            district,
+            relaxed,
+            (
+                f"Without the net rule the best NPV is {-relaxed.cost:,.0f} EUR; no assignment of the hours "
+                "to surplus or deficit that was tried keeps the balance.",
+            ),
+        )
+    gap = (kept.cost - relaxed.cost) / max(1.0, abs(relaxed.cost))
+    return make_plan(
+        district,
+        kept,
+        -relaxed.cost,
+        (f"Net rule: a feasible plan; the best possible is at most {100 * gap:.2f} % better.",),
+    )
+
+
+def _flows(district: District, x: Floats) -> tuple[Floats, Floats, Floats]:
+    hourly, grid = district.hourly, district.connection
+    return (
+        x[hourly.columns(grid.load_import)],
+        hourly.evaluate(grid.export_kw, x),
+        hourly.evaluate(district.charge_from_production_kw, x),
+    )
+
+
+def _breaks_rule(district: District, x: Floats) -> bool:
+    bought, sold, charged = _flows(district, x)
+    return bool((np.minimum(bought, np.maximum(sold, charged)) > TOLERANCE_KW).any())
+
+
+def _surplus(district: District, x: Floats) -> NDArray[np.bool_]:
+    """The side of each hour that fits a solution: surplus where production suffices or storage sells."""
+    bought, sold, _ = _flows(district, x)
+    production = district.hourly.evaluate(district.production_kw, x)
+    consumption = district.hourly.evaluate(district.consumption_kw, x)
+    sells = (sold > TOLERANCE_KW) & (bought <= TOLERANCE_KW)
+    return np.asarray((production >= consumption - TOLERANCE_KW) | sells)
+
+
+def _with_rule(district: District, solver: Solver, relaxed: Solution) -> Solution | None:
+    best: Solution | None = None
+    x, before = relaxed.x, None
+    for _ in range(PASSES):
+        surplus = _surplus(district, x)
+        if before is not None and (surplus == before).all():
+            break
+        _fix(district, solver, surplus)
+        found = solver.solve()
+        if found.status is not Status.OPTIMAL:
+            break
+        if best is None or found.cost < best.cost - 1e-6 * abs(best.cost):
+            best = found
+        x, before = found.x, surplus
+    return best
+
+
+def _fix(district: District, solver: Solver, surplus: NDArray[np.bool_]) -> None:
+    hourly, grid = district.hourly, district.connection
+    for variable, allowed in (
+        (grid.load_import, ~surplus),
+        (grid.export, surplus),
+        *((charging, surplus) for charging in district.production_charging),
+    ):
+        solver.bound_columns(hourly.columns(variable), 0.0, np.where(allowed, hourly.upper(variable), 0.0))
