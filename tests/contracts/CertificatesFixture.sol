@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Certificates } from "contracts/Certificates.sol";
+import { ICertificates } from "contracts/interfaces/ICertificates.sol";
 import { IAssessments, Totals } from "contracts/interfaces/IAssessments.sol";
 import { Assessment, Finding, Verdict } from "contracts/types/Verdict.sol";
 import { RegistryFixture } from "testing/RegistryFixture.sol";
@@ -71,7 +71,7 @@ abstract contract CertificatesFixture is RegistryFixture {
     address[4] internal auditors;
     address internal secondKeyOfFirstAuditor;
     AssessmentsDouble internal assessments;
-    Certificates internal certificates;
+    ICertificates internal certificates;
 
     function setUp() public virtual override {
         super.setUp();
@@ -90,7 +90,7 @@ abstract contract CertificatesFixture is RegistryFixture {
         registry.enrol(operator, "metering", role);
         vm.stopPrank();
         assessments = new AssessmentsDouble();
-        certificates = new Certificates(registry, assessments);
+        certificates = ICertificates(deploy("Certificates", abi.encode(registry, assessments)));
         assessments.set(ASSESSMENT, Assessment(HARBOUR, SCHEME, "mix-2024", uint32(TODAY - 400), uint32(TODAY - 400)));
         assessments.set(OTHER_VINTAGE, Assessment(HARBOUR, SCHEME, "mix-2025", uint32(TODAY - 400), uint32(TODAY - 7)));
         assessments.setLatest(OTHER_VINTAGE, Finding.Positive, uint32(TODAY - 7));

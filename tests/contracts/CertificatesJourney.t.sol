@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Certificates } from "contracts/Certificates.sol";
+import { ICertificates } from "contracts/interfaces/ICertificates.sol";
 import { Status } from "contracts/types/Certificate.sol";
 import { Kind } from "contracts/types/Kind.sol";
 import { Scheme } from "contracts/types/Scheme.sol";
@@ -13,12 +13,12 @@ contract CertificatesJourneyTest is LedgerFixture {
     bytes32 private constant STATIC_SCHEME = "ped-total-static";
     address private immutable auditor = vm.addr(AUDITOR_KEY);
 
-    Certificates private certificates;
+    ICertificates private certificates;
     bytes32 private assessmentId;
 
     function setUp() public override {
         super.setUp();
-        certificates = new Certificates(registry, assessments);
+        certificates = ICertificates(deploy("Certificates", abi.encode(registry, assessments)));
         Scheme memory static_ = scheme();
         static_.isStatic = true;
         vm.prank(administrator);

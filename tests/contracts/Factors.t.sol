@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Factors } from "contracts/Factors.sol";
 import { IFactors } from "contracts/interfaces/IFactors.sol";
 import { Code } from "contracts/libraries/Code.sol";
 import { CarrierFactor, Resolution, StaticFactors, Vintage } from "contracts/types/Factor.sol";
@@ -13,12 +12,12 @@ contract FactorsTest is RegistryFixture {
     bytes32 private constant NEW = "mix-2025";
     uint32 private constant DAY = uint32(TODAY - 1);
 
-    Factors private factors;
+    IFactors private factors;
     address private immutable rival = _account("rival publisher");
 
     function setUp() public override {
         super.setUp();
-        factors = new Factors(registry);
+        factors = IFactors(deploy("Factors", abi.encode(registry)));
         bytes32 role = registry.FACTOR_PUBLISHER();
         vm.startPrank(administrator);
         registry.registerOrganisation("rival", "Another publisher");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Factors } from "contracts/Factors.sol";
+import { IFactors } from "contracts/interfaces/IFactors.sol";
 import { CarrierFactor, Resolution, StaticFactors } from "contracts/types/Factor.sol";
 import { RegistryFixture } from "testing/RegistryFixture.sol";
 
@@ -11,7 +11,7 @@ contract FactorsHandler is RegistryFixture {
     uint256 public constant DAYS = 12;
     uint256 public constant MOST_VINTAGES = 5;
 
-    Factors public factors;
+    IFactors public factors;
     uint256 public vintages;
     uint256 public finalAnswers;
     uint256 public changedAnswers;
@@ -20,7 +20,7 @@ contract FactorsHandler is RegistryFixture {
 
     function setUp() public override {
         super.setUp();
-        factors = new Factors(registry);
+        factors = IFactors(deploy("Factors", abi.encode(registry)));
         create(0);
     }
 

@@ -40,6 +40,7 @@ interface Vm {
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function startSnapshotGas(string calldata group, string calldata name) external;
     function stopSnapshotGas() external returns (uint256 gas);
+    function getCode(string calldata artifact) external view returns (bytes memory creationCode);
     function readFile(string calldata path) external view returns (string memory);
     function projectRoot() external view returns (string memory);
     function parseJson(string calldata json, string calldata key) external pure returns (bytes memory);
@@ -77,7 +78,7 @@ interface Vm {
 }
 
 /// @notice Base of every test contract. Assertions take a message first-class: `vm.assertEq(a, b, "why")`;
-/// the short forms below are for the common types.
+/// the short forms below are for the common types, and call forge only to fail: a call costs more than many comparisons.
 abstract contract ForgeTest {
     /// @dev Forge looks for this flag to know a test contract.
     bool public constant IS_TEST = true;
@@ -94,44 +95,56 @@ abstract contract ForgeTest {
 
     FuzzSelector[] private _selectors;
 
+    /// @notice Deploys contracts/abi/`name`.json: the very bytecode that is shipped, whatever these tests were compiled with.
+    function deploy(string memory name, bytes memory arguments) internal returns (address created) {
+        bytes memory code = bytes.concat(vm.getCode(string.concat("abi/", name, ".json")), arguments);
+        assembly ("memory-safe") {
+            created := create(0, add(code, 0x20), mload(code))
+            if iszero(created) {
+                returndatacopy(code, 0, returndatasize())
+                revert(code, returndatasize())
+            }
+        }
+    }
+
     function assertTrue(bool condition, string memory message) internal pure {
-        vm.assertTrue(condition, message);
+        if (!condition) vm.assertTrue(condition, message);
     }
 
     function assertTrue(bool condition) internal pure {
-        vm.assertTrue(condition, "");
+        if (!condition) vm.assertTrue(condition, "");
     }
 
     function assertFalse(bool condition) internal pure {
-        vm.assertFalse(condition, "");
+        if (condition) vm.assertFalse(condition, "");
     }
 
     function assertEq(bool left, bool right) internal pure {
-        vm.assertEq(left, right, "");
+        if (left != right) vm.assertEq(left, right, "");
     }
 
     function assertEq(uint256 left, uint256 right) internal pure {
-        vm.assertEq(left, right, "");
+        if (left != right) vm.assertEq(left, right, "");
     }
 
     function assertEq(uint256 left, uint256 right, string memory message) internal pure {
-        vm.assertEq(left, right, message);
+        if (left != right) vm.assertEq(left, right, message);
     }
 
     function assertEq(int256 left, int256 right) internal pure {
-        vm.assertEq(left, right, "");
+        if (left != right) vm.assertEq(left, right, "");
     }
 
     function assertEq(int256 left, int256 right, string memory message) internal pure {
-        vm.assertEq(left, right, message);
+        if (left != right) vm.assertEq(left, right, message);
     }
 
     function assertEq(address left, address right) internal pure {
-        vm.assertEq(left, right, "");
+        if (left != right) vm.assertEq(left, right, "");
     }
 
     function assertEq(bytes32 left, bytes32 right) internal pure {
-        vm.assertEq(left, right, "");
+        if (left != right) vm.assertEq(left, right, "");
     }
 
     function assertEq(bytes memory left, bytes memory right) internal pure {
@@ -139,15 +152,15 @@ abstract contract ForgeTest {
     }
 
     function assertLe(uint256 left, uint256 right) internal pure {
-        vm.assertLe(left, right, "");
+        if (left > right) vm.assertLe(left, right, "");
     }
 
     function assertLe(int256 left, int256 right) internal pure {
-        vm.assertLe(left, right, "");
+        if (left > right) vm.assertLe(left, right, "");
     }
 
     function assertGe(uint256 left, uint256 right) internal pure {
-        vm.assertGe(left, right, "");
+        if (left < right) vm.assertGe(left, right, "");
     }
 
     /// @notice `value` brought into [low, high], as a fuzzed argument needs it; ends stay likely.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Assessments } from "contracts/Assessments.sol";
-import { Factors } from "contracts/Factors.sol";
-import { Ledger } from "contracts/Ledger.sol";
-import { Adjustment, OpenBatch, PrivateBatch } from "contracts/interfaces/ILedger.sol";
+import { IAssessments } from "contracts/interfaces/IAssessments.sol";
+import { IFactors } from "contracts/interfaces/IFactors.sol";
+import { Adjustment, ILedger, OpenBatch, PrivateBatch } from "contracts/interfaces/ILedger.sol";
 import { GatewayBoundary, PointDeclaration } from "contracts/types/Boundary.sol";
 import { CarrierFactor, StaticFactors } from "contracts/types/Factor.sol";
 import { RegistryFixture } from "testing/RegistryFixture.sol";
@@ -28,15 +27,15 @@ abstract contract LedgerFixture is RegistryFixture {
     /// @dev First day with points; `_atHour` moves the clock.
     uint32 internal constant DAY = uint32(TODAY) + 1;
 
-    Factors internal factors;
-    Ledger internal ledger;
-    Assessments internal assessments;
+    IFactors internal factors;
+    ILedger internal ledger;
+    IAssessments internal assessments;
 
     function setUp() public virtual override {
         super.setUp();
-        factors = new Factors(registry);
-        ledger = new Ledger(registry, FINALITY);
-        assessments = new Assessments(registry, factors, ledger);
+        factors = IFactors(deploy("Factors", abi.encode(registry)));
+        ledger = ILedger(deploy("Ledger", abi.encode(registry, FINALITY)));
+        assessments = IAssessments(deploy("Assessments", abi.encode(registry, factors, ledger)));
         vm.startPrank(administrator);
         registry.registerOrganisation("auditors", "Auditors");
         registry.enrol(vm.addr(OPERATOR_KEY), "metering", registry.METER_OPERATOR());

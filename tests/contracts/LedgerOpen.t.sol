@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Ledger } from "contracts/Ledger.sol";
 import { ILedger, OpenBatch } from "contracts/interfaces/ILedger.sol";
 import { PointDeclaration } from "contracts/types/Boundary.sol";
 import { Kind } from "contracts/types/Kind.sol";
@@ -254,7 +253,7 @@ contract LedgerOpenTest is LedgerFixture {
         bytes memory otherChain = _signFor(PLANT_KEY, _structHash(b), block.chainid + 1, address(ledger));
         vm.expectPartialRevert(ILedger.WrongSigner.selector);
         ledger.recordOpen(b, otherChain);
-        Ledger other = new Ledger(registry, FINALITY);
+        ILedger other = ILedger(deploy("Ledger", abi.encode(registry, FINALITY)));
         bytes memory otherContract = _signFor(PLANT_KEY, _structHash(b), block.chainid, address(other));
         vm.expectPartialRevert(ILedger.WrongSigner.selector);
         ledger.recordOpen(b, otherContract);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Registry } from "contracts/Registry.sol";
+import { IRegistry } from "contracts/interfaces/IRegistry.sol";
 import { GatewayBoundary, PointDeclaration } from "contracts/types/Boundary.sol";
 import { Kind } from "contracts/types/Kind.sol";
 import { Scheme } from "contracts/types/Scheme.sol";
@@ -29,11 +29,12 @@ abstract contract RegistryFixture is ForgeTest {
     address internal immutable publisher = _account("publisher");
     address internal immutable stranger = _account("stranger");
 
-    Registry internal registry;
+    IRegistry internal registry;
 
     function setUp() public virtual {
         vm.warp(START);
-        registry = new Registry(administrator, "authority", "Certification authority");
+        registry =
+            IRegistry(deploy("Registry", abi.encode(administrator, bytes32("authority"), "Certification authority")));
         vm.startPrank(administrator);
         registry.registerOrganisation("harbour-owners", "Owners of the harbour");
         registry.registerOrganisation("hill-owners", "Owners of the hill");

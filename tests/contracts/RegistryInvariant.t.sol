@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Registry } from "contracts/Registry.sol";
+import { IRegistry } from "contracts/interfaces/IRegistry.sol";
 import { Boundary, GatewayBoundary, PointDeclaration } from "contracts/types/Boundary.sol";
 import { Kind } from "contracts/types/Kind.sol";
 import { RegistryFixture } from "testing/RegistryFixture.sol";
