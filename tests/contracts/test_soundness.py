@@ -18,7 +18,7 @@ def totals(days: Sequence[DayAssessment], name: str) -> int:
     return sum(getattr(day.totals, name) for day in days)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(seeds, st.sampled_from([0.05, 0.3, 0.9]), st.booleans())
 def test_the_truth_lies_between_the_bounds_whatever_is_hidden(
     seed: int, amount: float, lacking: bool
@@ -45,7 +45,7 @@ def test_the_truth_lies_between_the_bounds_whatever_is_hidden(
                 assert hour.ghg_lower_mg <= true_hour.ghg_mg <= hour.ghg_upper_mg
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds)
 def test_one_hidden_thing_is_covered_without_the_slack_of_others(seed: int) -> None:
     random = Random(seed)
@@ -61,7 +61,7 @@ def test_one_hidden_thing_is_covered_without_the_slack_of_others(seed: int) -> N
         assert totals(truth, "ghg_mg") <= totals(known, "ghg_upper_mg")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seeds)
 @example(0)
 def test_where_nothing_is_hidden_the_bounds_are_the_balance(seed: int) -> None:
@@ -74,7 +74,7 @@ def test_where_nothing_is_hidden_the_bounds_are_the_balance(seed: int) -> None:
         assert found.complete_hours == 24
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seeds)
 def test_the_truth_lies_between_the_bounds_when_one_meter_errs(seed: int) -> None:
     """A violated conservation says that a meter is wrong by the imbalance, but not which one."""
