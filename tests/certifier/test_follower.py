@@ -172,7 +172,7 @@ def test_killed_at_any_point_it_goes_on_where_it_was(
         process.wait()
 
     head = small_run.chain.head()
-    for block in sorted(random.Random(5).sample(range(5, head), 6)):
+    for block in sorted(random.Random(5).sample(range(5, head), 4)):
         until(block)
         assert followed_block() < head
     until(head)

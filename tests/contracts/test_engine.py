@@ -41,11 +41,11 @@ def post(url: str, body: bytes) -> Any:
 
 
 def test_nothing_acknowledged_is_lost_when_killed_at_random(tmp_path: Path) -> None:
-    """Eight kills while transactions stream in: each acknowledged one is there once, and so is the sum."""
+    """Five kills while transactions stream in: each acknowledged one is there once, and so is the sum."""
     dice, acknowledged = random.Random(5), []
     node = EmbeddedNode(tmp_path)
     sample = Sample(Chain(node.url), key(1))
-    for _round in range(8):
+    for _round in range(5):
         chain = Chain(node.url, retry_s=0)
         writer = Sample(chain, key(1), address=sample.address)
         timer = threading.Timer(dice.uniform(0.05, 1.0), node.process.kill)
@@ -67,7 +67,7 @@ def test_nothing_acknowledged_is_lost_when_killed_at_random(tmp_path: Path) -> N
     assert len(noted) == len(found)
     assert [entry for entry in acknowledged if noted.get(entry[0]) != entry[1]] == []
     # A transaction may be in a block though the kill came before its answer: at most one a kill.
-    assert len(found) - len(acknowledged) <= 8
+    assert len(found) - len(acknowledged) <= 5
     total = Sample(chain, key(1), address=sample.address).call("total")
     assert total == sum(noted.values())
     assert chain.block().number == chain.head()
@@ -390,13 +390,13 @@ def test_reads_are_answered_while_a_block_is_in_the_making(chain: Chain) -> None
         )
     )
     worker.start()
-    slowest, answered = 0.0, 0
+    slowest, answered, since = 0.0, 0, time.monotonic()
     while worker.is_alive():
         begin = time.monotonic()
         sample.call("total")
         slowest, answered = max(slowest, time.monotonic() - begin), answered + 1
     assert answered > 3
-    assert slowest < 0.5
+    assert slowest < (time.monotonic() - since) / 3  # none of them waited for the block
 
 
 def test_interrupt_ends_cleanly_and_the_chain_keeps_its_identity(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def test_same_state_roots_as_py_evm_while_slots_are_set_deleted_and_undone() -> 
     databases = AtomicDB(MemoryDB()), AtomicDB(MemoryDB())
     states = AccountDB(databases[0]), CachingAccounts(databases[1])
     roots = []
-    for block in range(40):
+    for block in range(16):
         for _ in range(30):
             address, slot = source.choice(ADDRESSES), source.randrange(60)
             value = source.choice((0, 1, source.getrandbits(256)))
@@ -31,7 +31,7 @@ def test_same_state_roots_as_py_evm_while_slots_are_set_deleted_and_undone() -> 
                 else:
                     state.commit(checkpoint)
             assert states[0].get_storage(address, slot) == states[1].get_storage(address, slot)
-        if block == 20:
+        if block == 8:
             for state in states:
                 state.delete_storage(ADDRESSES[0])
         for state in states:
