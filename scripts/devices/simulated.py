@@ -15,6 +15,8 @@ from gateway.setpoint_messages import Answer, Command, DeviceState
 from scripts.devices.physics import STEP_S, Model
 
 INTERVAL_S: Final = 900
+ROUNDING_WH: Final = 1e-6
+"""Above what floating-point sums lose."""
 
 
 class Done(NamedTuple):
@@ -120,7 +122,11 @@ class SimulatedDevice:
     def _pass_a_minute(self) -> float:
         with self._changed:
             command = self._covering(self._now_s)
-            wanted_w = self.model.safe_w(self._now_s) if command is None else command.setpoint_w
+            if command is None:
+                wanted_w = self.model.safe_w(self._now_s)
+            else:  # a power that it can hold to the end, so that the mean is what it answered
+                possible = self.model.possible(self._now_s, command.until_s - self._now_s)
+                wanted_w = possible.clip(command.setpoint_w)
             flow_wh = self.model.step(self._now_s, wanted_w) * STEP_S / 3600
             self._now_s += STEP_S
         self._counted_wh["draw_wh" if flow_wh > 0 else "supply_wh"] += abs(flow_wh)
@@ -130,7 +136,7 @@ class SimulatedDevice:
         """An interval's energies in whole Wh; what is below a Wh stays in the meter for the next."""
         values: dict[str, object] = {}
         for channel in ("supply_wh", "draw_wh") if self._supplies else ("draw_wh",):
-            energy_wh = int(self._counted_wh[channel]) - self._posted_wh[channel]
+            energy_wh = int(self._counted_wh[channel] + ROUNDING_WH) - self._posted_wh[channel]
             self._posted_wh[channel] += energy_wh
             values[channel] = energy_wh
         time_utc = format_time_utc(start_s)

@@ -95,7 +95,7 @@ def write_setting(
         "devices": [{"id": setting.device}],
         "points": [_point(setting, point, config.interval_s) for point in setting.points],
     }
-    setting.config.write_text(_toml(document), "utf-8")
+    setting.config.write_text(to_toml(document), "utf-8")
     return setting
 
 
@@ -135,7 +135,7 @@ def _point(setting: GatewaySetting, point: PointTable, interval_s: int) -> dict[
     return entry
 
 
-def _toml(document: dict[str, Any]) -> str:
+def to_toml(document: dict[str, Any]) -> str:
     """The few shapes of TOML that a gateway's configuration has."""
     tables = {name: value for name, value in document.items() if isinstance(value, dict)}
     lists = {name: value for name, value in document.items() if isinstance(value, list)}
