@@ -12,8 +12,16 @@ from typing import Any, Final
 
 import httpx2
 
+from contracts.hour import format_time_utc
 from contracts.key import SigningKey
-from contracts.setpoint import Setpoint, SetpointDomain, SetpointProposal, SignedProposal, hash_inputs
+from contracts.setpoint import (
+    Setpoint,
+    SetpointDomain,
+    SetpointInvalid,
+    SetpointProposal,
+    SignedProposal,
+    hash_inputs,
+)
 
 TIMEOUT_S: Final = 10.0
 
@@ -102,6 +110,8 @@ class Proposer:
             for index, power_w in enumerate(plan[device])
             if start_s + (index + 1) * interval_s <= until_s
         )
+        if not setpoints:
+            raise SetpointInvalid(f"the plan has no whole interval before {format_time_utc(until_s)}")
         inputs_hash = hash_inputs(inputs)
 
         def numbered(sequence: int) -> SetpointProposal:
