@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
@@ -31,6 +32,7 @@ from certifier.follower import Follower, FollowerBusy, only_follower
 from certifier.queries import revision
 from certifier.store import Store, StoreError
 from certifier.web import pages
+from certifier.workers import run_workers
 from contracts.chain import Chain, ChainUnavailable
 from contracts.deployment import Deployment, DeploymentInvalid
 from contracts.platform import Platform
@@ -128,15 +130,18 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1, follow: bo
         follower.start()
         threading.Thread(target=_end_with, args=(follower,), daemon=True).start()
     try:
-        uvicorn.run(
-            "certifier.service:worker",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            access_log=False,
-            log_level="warning",
-        )
+        options: dict[str, Any] = {
+            "factory": True,
+            "host": host,
+            "port": port,
+            "workers": workers,
+            "access_log": False,
+            "log_level": "warning",
+        }
+        if workers > 1 and sys.platform == "linux":
+            run_workers(uvicorn.Config("certifier.service:worker", **options))
+        else:
+            uvicorn.run("certifier.service:worker", **options)
         if follower is not None and follower.exitcode:
             raise FollowerEnded("the follower ended, so nothing is served; its message above says why")
     finally:
