@@ -25,17 +25,17 @@ from eth_utils.exceptions import ValidationError as EVMValidationError
 
 from contracts.engine.database import Database
 from contracts.engine.interpreter import InterpretedComputation
-from contracts.engine.state import CachingAccounts
+from contracts.engine.state import BatchAccounts
 
 GAS_LIMIT = 100_000_000
 """Gas that a block may use."""
 
 
 class InterpretedState(ParisState):  # type: ignore[misc]
-    """Paris, executed by our inner loop on cached trie nodes."""
+    """Paris, executed by our inner loop on tries that take changes at once."""
 
     computation_class = InterpretedComputation
-    account_db_class = CachingAccounts
+    account_db_class = BatchAccounts
 
 
 class ZeroBaseFeeParisVM(ParisVM):  # type: ignore[misc]
