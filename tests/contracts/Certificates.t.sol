@@ -99,6 +99,30 @@ contract CertificatesTest is CertificatesFixture {
         vm.stopPrank();
     }
 
+    function test_numbers_at_the_ends_of_their_range() public {
+        uint256 most = type(uint256).max;
+        assertFalse(certificates.isValid(most));
+        bytes memory unknown = abi.encodeWithSelector(ICertificates.UnknownCertificate.selector, most);
+        vm.expectRevert(unknown);
+        certificates.request(most, type(uint32).max);
+        vm.expectRevert(unknown);
+        certificates.confirm(most);
+        uint256 id = provisional();
+        vm.expectRevert(abi.encodeWithSelector(ICertificates.WindowNotNew.selector, 0, 0));
+        certificates.request(id, 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(ICertificates.NotPositive.selector, type(uint32).max, uint8(Finding.NotFinal))
+        );
+        certificates.request(id, type(uint32).max);
+        bytes4 range = ICertificates.RevocationTimeOutOfRange.selector;
+        vm.startPrank(auditors[0]);
+        vm.expectRevert(abi.encodeWithSelector(range, 0, START + 1, START + 1825 days));
+        certificates.voteRevocation(id, REASON, 0);
+        vm.expectRevert(abi.encodeWithSelector(range, type(uint64).max, START + 1, START + 1825 days));
+        certificates.voteRevocation(id, REASON, type(uint64).max);
+        vm.stopPrank();
+    }
+
     // --- provisional
 
     function test_provisional_needs_an_independent_authority_and_a_finalised_day() public {
