@@ -43,13 +43,10 @@ async def _client(
         started = time.perf_counter()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
-        lines = head.decode("latin-1").split("\r\n")
-        if lines[0].split(" ")[1] != "200":
-            raise LoadFailed(f"{path}: {lines[0]}")
-        length = next(
-            int(line.split(":")[1]) for line in lines[1:] if line.lower().startswith("content-length:")
-        )
-        await reader.readexactly(length)
+        if head[9:12] != b"200":
+            raise LoadFailed(f"{path}: {head.decode('latin-1').splitlines()[0]}")
+        length = head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
+        await reader.readexactly(int(length))
         latencies.append(time.perf_counter() - started)
     writer.close()
 
