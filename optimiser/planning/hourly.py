@@ -143,6 +143,11 @@ class Hourly:
         return self._upper[list(self._columns).index(id(variable))]
 
     @property
+    def count(self) -> int:
+        """Number of columns so far."""
+        return self._count
+
+    @property
     def row_places(self) -> dict[str, slice]:
         """Where the rows of each statement lie in the linear program."""
         places, first = {}, 0

@@ -62,6 +62,8 @@ class District:
     sizes: Mapping[str, Size]
     production_charging: tuple[Any, ...]
     """Variables that the net rule sets to zero in hours without surplus."""
+    optional: tuple[slice, ...]
+    """Columns of components that need not be built."""
 
 
 def build(case: Case, inputs: Inputs, expanded: bool = False, switch_kw: float | None = None) -> District:
@@ -72,7 +74,12 @@ def build(case: Case, inputs: Inputs, expanded: bool = False, switch_kw: float |
     (for small instances; `net_rule.py` plans whole years).
     """
     hourly = Hourly(inputs.steps, inputs.step_h, expanded)
-    terms = {name: component.terms(name, hourly, inputs) for name, component in case.components.items()}
+    terms, optional = {}, []
+    for name, component in case.components.items():
+        first = hourly.count
+        terms[name] = component.terms(name, hourly, inputs)
+        if terms[name].optional:
+            optional.append(slice(first, hourly.count))
     every = list(terms.values())
     consumption = _or_zero(joined([entry.consumption_kw for entry in every]))
     production = _or_zero(joined([entry.production_kw for entry in every]))
@@ -110,6 +117,7 @@ def build(case: Case, inputs: Inputs, expanded: bool = False, switch_kw: float |
         costs,
         sizes,
         switched,
+        tuple(optional),
     )
 
 

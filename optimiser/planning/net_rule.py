@@ -16,6 +16,7 @@ from optimiser.planning.hourly import Floats
 from optimiser.planning.model import District, build
 from optimiser.planning.plan import Plan, make_plan, without_solution
 from optimiser.planning.solve import Solution, Solver, Status
+from optimiser.planning.storage_free import solve_without
 
 PASSES = 6
 TOLERANCE_KW = 1e-3
@@ -24,8 +25,9 @@ TOLERANCE_KW = 1e-3
 def plan(case: Case, inputs: Inputs | None = None) -> Plan:
     """The best plan of a case. Raises SeriesError, InputMissing, CaseImpossible, SolverFailed."""
     district = build(case, read_inputs(case) if inputs is None else inputs)
-    solver = Solver(district.hourly.compile())
-    relaxed = solver.solve()
+    lp = district.hourly.compile()
+    solver = Solver(lp)
+    relaxed = solve_without(lp, *_storage(district)) or solver.solve()
     if relaxed.status is not Status.OPTIMAL:
         return without_solution(district, relaxed)
     if case.balance.netting == "gross" or not _breaks_rule(district, relaxed.x):
@@ -47,6 +49,18 @@ def plan(case: Case, inputs: Inputs | None = None) -> Plan:
         -relaxed.cost,
         (f"Net rule: a feasible plan; the best possible is at most {100 * gap:.2f} % better.",),
     )
+
+
+def _storage(district: District) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which columns belong to components that need not be built, and which are sizes."""
+    storage, sizes = np.zeros((2, district.hourly.count), dtype=bool)
+    for columns in district.optional:
+        storage[columns] = True
+    for size in district.sizes.values():
+        place = district.hourly.place_of(size.amount)
+        if place is not None:
+            sizes[place] = True
+    return storage, sizes
 
 
 def _flows(district: District, x: Floats) -> tuple[Floats, Floats, Floats]:

@@ -2,7 +2,7 @@
 
 Programs with storage have tens of thousands of rows that are linked in time: HiGHS' interior point solver
 HiPO on the augmented system is fastest there (crossover is not needed: primal and dual agree to 1e-8).
-Small ones and those with integer variables go to simplex and branch and bound.
+Small ones go to simplex, those with integer variables to branch and bound.
 """
 
 import time
@@ -14,7 +14,7 @@ import numpy as np
 
 from optimiser.planning.hourly import Floats, Lp
 
-INTERIOR_FROM_ROWS = 5_000
+INTERIOR_FROM_ROWS = 30_000
 INTERIOR_POINT = {"solver": "hipo", "hipo_system": "augmented", "run_crossover": "off"}
 
 
@@ -45,15 +45,17 @@ class Solution:
 class Solver:
     """One linear program in HiGHS; bounds can be changed between solutions."""
 
-    def __init__(self, lp: Lp, time_limit_s: float | None = None) -> None:
+    def __init__(self, lp: Lp, simplex_iterations: int | None = None) -> None:
+        """`simplex_iterations` asks for simplex, ended after so many steps."""
         self.lp = lp
         self._highs = highspy.Highs()
         self._set("output_flag", False)
-        if time_limit_s is not None:
-            self._set("time_limit", time_limit_s)
         self._integer = bool(lp.is_integer.any())
         if self._integer:
             self._set("mip_rel_gap", 1e-9)
+        elif simplex_iterations is not None:
+            self._set("solver", "simplex")
+            self._set("simplex_iteration_limit", simplex_iterations)
         elif lp.matrix.shape[0] > INTERIOR_FROM_ROWS:
             for name, value in INTERIOR_POINT.items():
                 self._set(name, value)
@@ -96,11 +98,6 @@ class Solver:
     def _set(self, name: str, value: bool | int | float | str) -> None:
         if self._highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
             raise SolverFailed(f"HiGHS does not take option {name} = {value!r}")
-
-
-def solve(lp: Lp, time_limit_s: float | None = None) -> Solution:
-    """Solve a linear program once. Raises SolverFailed."""
-    return Solver(lp, time_limit_s).solve()
 
 
 def _highs_lp(lp: Lp) -> highspy.HighsLp:

@@ -63,5 +63,5 @@ class Battery(Component):
                 f"{name}_content_kwh": lambda t: content[t],
             },
             production_charging=(produced,),
-            dispatches=True,
+            optional=True,
         )

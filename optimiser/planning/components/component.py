@@ -74,8 +74,9 @@ class Terms:
     """Columns of the plan's hourly table; the unit ends the name."""
     production_charging: tuple[Any, ...] = ()
     """The variables behind `charge_from_production_kw`."""
-    dispatches: bool = False
-    """Whether it stores (the interior point solver is chosen for that)."""
+    optional: bool = False
+    """All its variables may be zero at once, and what it costs is in its sizes: a battery that is not built.
+    Then the plan is tried without it first (`storage_free.py`)."""
 
 
 class Component(Table):
