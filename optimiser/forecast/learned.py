@@ -1,7 +1,7 @@
 """A learned forecast: gradient-boosted trees with quantile loss (scikit-learn) on the errors of a baseline.
 
 Trees cannot go beyond what they saw, so they learn what the baseline leaves: its error, in units of its
-scale, from calendar (clock time, weekday, free day, season), lead time, the baseline's own value and its
+scale, from calendar (clock time, weekday), lead time, the baseline's own value and its
 recent errors (last value, last 3 h, last 24 h, same clock time of the last day).
 """
 
@@ -23,7 +23,6 @@ from optimiser.forecast.forecaster import Baseline, points_with_fallback
 from optimiser.forecast.grid import DAY_S, HOUR_S, Floats, Grid, Integers, grid_before
 from optimiser.forecast.result import DEFAULT_LEVELS, Forecast, labels
 
-DAYS_PER_YEAR = 365.25
 FEWEST_DAYS = 28
 """With less history than this the baseline answers."""
 RETRY_DAYS = 7
@@ -180,15 +179,12 @@ def _features(base: PointModel, grid: Grid, origins: Integers, steps: int, point
     absolute = grid.first + targets
     day = absolute // per_day
     weekday = (day + 3) % 7
-    season = 2 * np.pi * (day % DAYS_PER_YEAR) / DAYS_PER_YEAR
     lead = np.broadcast_to(np.arange(steps), targets.shape)
     yesterday = targets - (lead // per_day + 1) * per_day
     columns = [
         absolute % per_day * grid.step_s / HOUR_S,
         weekday,
         weekday > FRIDAY,
-        np.cos(season),
-        np.sin(season),
         lead / grid.per_hour,
         points,
         Persistence("day").points(grid, origins, steps) - points,

@@ -214,7 +214,7 @@ def test_generation_is_zero_at_night_and_follows_the_morning(lapalma: pd.DataFra
     assert (foreseen.quantiles[0.9][night] == 0).all()
     assert (foreseen.median[~night] > 0).sum() >= 20
     cloudy = power_kw.copy()
-    cloudy["2019-06-10T08:00Z":"2019-06-10T11:00Z"] *= 0.2  # type: ignore[misc]
+    cloudy["2019-06-10T08:00Z":"2019-06-10T11:00Z"] *= 0.2
     dimmed = forecaster.forecast(cloudy, utc("2019-06-10T12:00"), 48)
     assert dimmed.median[0] < 0.6 * foreseen.median[0]
     assert dimmed.median[24] > 0.9 * foreseen.median[24]
@@ -235,3 +235,21 @@ def test_what_is_known_ahead_replaces_what_was_foreseen() -> None:
     np.testing.assert_allclose(known.median, [0.2, 0.1, 0.4, 0.1])
     np.testing.assert_allclose(known.quantiles[0.9], [0.2, 0.1, 0.4, 0.1])
     assert "2 of 4 steps known ahead" in known.method
+
+
+def test_the_learned_forecast_finds_what_the_baseline_cannot() -> None:
+    """A load whose error lasts for a day: the trees see it, the mean of the last days does not."""
+    chance = np.random.default_rng(1)
+    level = np.zeros(24 * 150)
+    for hour in range(1, level.size):
+        level[hour] = 0.95 * level[hour - 1] + chance.normal(0, 1)
+    truth = series(60 + 10 * np.sin(np.arange(level.size) / 24 * 2 * np.pi) + level)
+    base, learned = Baseline(SimilarDays(alike=True)), Learned(SimilarDays(alike=True))
+    scores = backtest(
+        truth, [base, learned], start=utc("2019-04-26"), end=utc("2019-05-20"), hours=6, every_hours=5
+    )
+    own = {score.method: score for score in scores if score.lead_hours == "1-6"}
+    assert own[learned.name].mae < 0.8 * own[base.name].mae
+    assert own[learned.name].skill > 0.1
+    assert own[learned.name].pinball < own[base.name].pinball
+    assert own[learned.name].coverage == pytest.approx(0.8, abs=0.12)
