@@ -61,6 +61,38 @@ contract DayLibrariesTest is ForgeTest {
         assertEq(tree.completeHoursBefore(before), expectedHours);
     }
 
+    /// Any range of days sums up to what was added to them, however often, and in whatever order.
+    function testFuzz_fenwick_ranges_are_plain_sums(uint256 seed) public {
+        uint256 base = seed % 3 == 0 ? 0 : seed % (Fenwick.SIZE - 40);
+        int256[40] memory plain;
+        for (uint256 i = 0; i < 6; ++i) {
+            uint256 r = uint256(keccak256(abi.encode(seed, i)));
+            int256 value = int256(r % 2_000_001) - 1_000_000;
+            plain[(r >> 128) % 40] += value;
+            tree.add(base + (r >> 128) % 40, Totals(value, value - 1, value + 1, -value, 1 - value, value % 25));
+        }
+        for (uint256 i = 0; i < 3; ++i) {
+            uint256 r = uint256(keccak256(abi.encode(seed, "range", i)));
+            uint256 to = 1 + r % 40;
+            uint256 from = (r >> 128) % to;
+            Totals memory sum = tree.before(base + to);
+            DayTotals.subtract(sum, tree.before(base + from));
+            int256 expected = 0;
+            for (uint256 d = from; d < to; ++d) {
+                expected += plain[d];
+            }
+            assertEq(sum.balance, expected);
+            assertEq(sum.ghg, -expected);
+            assertLe(sum.lower, sum.balance);
+            assertLe(sum.balance, sum.upper);
+            assertEq(sum.balance - sum.lower, sum.upper - sum.balance, "as many as there were additions");
+            assertEq(sum.ghgUpper - sum.ghg, sum.upper - sum.balance);
+            int256 hoursComplete = tree.completeHoursBefore(base + to) - tree.completeHoursBefore(base + from);
+            assertEq(sum.completeHours, hoursComplete);
+        }
+        if (base > 0) assertEq(tree.before(base).balance, 0);
+    }
+
     function test_fenwick_first_and_last_day() public {
         tree.add(0, _totals(1));
         tree.add(Fenwick.SIZE - 1, _totals(10));
