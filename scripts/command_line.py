@@ -14,6 +14,7 @@ OWNERS = {
     "contracts": "contracts.command_line",
     "gateway": "gateway.command_line",
     "certifier": "certifier.command_line",
+    "plan": "optimiser.command_line",
     "replay": "scripts.replay.command_line",
     "demo": "scripts.replay.command_line",
     "bench": "scripts.benches.command_line",

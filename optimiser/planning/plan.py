@@ -154,7 +154,7 @@ def _duals(district: District, solution: Solution) -> tuple[Dual, ...]:
     rows = hourly.row_places
     found = []
     if PRIMARY_ENERGY in rows:
-        value = _clean(float(solution.row_dual[rows[PRIMARY_ENERGY]][0]))
+        value = _clean(-float(solution.row_dual[rows[PRIMARY_ENERGY]][0]))
         found.append(
             Dual(
                 PRIMARY_ENERGY,

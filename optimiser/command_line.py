@@ -1,0 +1,132 @@
+"""The `ped plan` command; `scripts.command_line` joins it with those of the others."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from optimiser.case import CaseError, load_case
+from optimiser.inputs import InputMissing
+from optimiser.planning.model import CaseImpossible
+from optimiser.planning.net_rule import plan as make_plan
+from optimiser.planning.paper import Reproduction, reproduce
+from optimiser.planning.plan import Plan
+from optimiser.planning.solve import SolverFailed, Status
+from optimiser.report.files import plan_document, to_json, write
+from optimiser.series import SeriesError
+
+commands = typer.Typer()
+
+_EXPECTED = (CaseError, CaseImpossible, InputMissing, SeriesError, SolverFailed, OSError)
+
+INFEASIBLE_EXIT = 3
+
+
+@contextmanager
+def _errors_in_words() -> Iterator[None]:
+    try:
+        yield
+    except _EXPECTED as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@commands.command()
+def plan(
+    case: Annotated[
+        Path | None, typer.Argument(help="TOML file of the case; see optimiser/README.md.")
+    ] = None,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="Reproduce the published scenarios and compare; no CASE.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for plan.json and flows.csv.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Plan a district: what to build so that it is positive at the best net present value.
+
+    Ends with 3 when no plan is possible, with 1 when the input is wrong or a published result differs.
+    """
+    if paper == (case is not None):
+        raise typer.BadParameter("give either CASE.toml or --paper")
+    with _errors_in_words():
+        if case is None:
+            _paper(as_json)
+            return
+        found = make_plan(load_case(case))
+        written = [] if out is None else write(found, out)
+    if as_json:
+        typer.echo(to_json(found))
+    else:
+        _show(found)
+        for path in written:
+            typer.echo(f"written: {path}")
+    if found.status is not Status.OPTIMAL:
+        raise typer.Exit(INFEASIBLE_EXIT)
+
+
+def _show(found: Plan) -> None:
+    console = Console()
+    console.print(f"[bold]{found.title}[/bold] (profile {found.profile}, {found.formula}): {found.status}")
+    if found.status is Status.OPTIMAL:
+        console.print(f"NPV {found.npv_eur:,.0f} EUR, at best {found.bound_eur:,.0f} EUR")
+        table = Table("size", "value", "unit")
+        for name, size in found.sizes.items():
+            table.add_row(name, f"{size.value:,.1f}", size.unit)
+        console.print(table)
+        table = Table("indicator", "value", "unit", "formula")
+        for entry in found.indicators:
+            table.add_row(entry.identifier, f"{entry.value:,.3f}", entry.unit, entry.formula)
+        console.print(table)
+    for sentence in (*found.explanation, *(dual.sentence for dual in found.duals)):
+        console.print(sentence)
+
+
+def _paper(as_json: bool) -> None:
+    console = Console()
+    failed = 0
+    for reproduction in reproduce():
+        failed += not reproduction.passes
+        if as_json:
+            typer.echo(json.dumps(_document(reproduction), allow_nan=False))
+        else:
+            _show_reproduction(console, reproduction)
+    if failed:
+        typer.echo(f"{failed} scenarios differ from the published results without explanation", err=True)
+        raise typer.Exit(1)
+    if not as_json:
+        console.print("All 22 scenarios agree; the differences that have a reason are named above.")
+
+
+def _show_reproduction(console: Console, reproduction: Reproduction) -> None:
+    table = Table("quantity", "ours", "expected", "source", "", "reason")
+    for entry in reproduction.comparisons:
+        ours = "" if entry.ours != entry.ours else f"{entry.ours:,.4f}"
+        verdict = "equal" if entry.agrees else "explained" if entry.passes else "DIFFERS"
+        table.add_row(entry.quantity, ours, entry.expected, entry.source, verdict, entry.reason)
+    table.title = f"{reproduction.scenario}: {reproduction.description} ({reproduction.plan.seconds:.1f} s)"
+    console.print(table)
+
+
+def _document(reproduction: Reproduction) -> dict[str, object]:
+    comparisons = [
+        {
+            "quantity": entry.quantity,
+            "ours": None if entry.ours != entry.ours else entry.ours,
+            "expected": entry.expected,
+            "source": entry.source,
+            "agrees": entry.agrees,
+            "reason": entry.reason,
+        }
+        for entry in reproduction.comparisons
+    ]
+    return {
+        "scenario": reproduction.scenario,
+        "passes": reproduction.passes,
+        "comparisons": comparisons,
+        "plan": plan_document(reproduction.plan),
+    }

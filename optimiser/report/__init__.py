@@ -1,0 +1,1 @@
+"""What planning found, for people and programs."""
