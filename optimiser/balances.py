@@ -2,7 +2,7 @@
 
 A file is the hourly `balances.csv` of `ped replay`, or the certifier's `days` or `hours` as CSV; columns that
 are not needed are ignored. Hours are added up to UTC days; a vehicle's daily excess (domain.md §2) is in the
-days alone. Days are known up to the first one without a balance (its factors are pending, domain.md §3).
+days alone. A day without a balance (its factors are pending, domain.md §3) ends what is known.
 """
 
 from __future__ import annotations
@@ -198,23 +198,24 @@ class _Hours:
 
 
 def _known(days: Iterable[tuple[int, Day | None]], name: str) -> tuple[Day, ...]:
-    """Days in order, from the first with a balance up to the next without. Raises BalancesInvalid."""
+    """The newest run of days with a balance that fills a year, or else the newest of all."""
     found: dict[int, Day | None] = {}
     for number, day in days:
         if number in found:
             raise BalancesInvalid(f"{name}: day {format_day(number)} is there twice; give each day once")
         found[number] = day
-    known: list[Day] = []
-    for number in sorted(found):
+    runs: list[list[Day]] = [[]]
+    for number in range(min(found), max(found) + 1):
+        if number not in found:
+            raise BalancesInvalid(
+                f"{name}: day {format_day(number)} is missing; missing is not zero, so give it"
+            )
         day = found[number]
-        if day is None:
-            if known:
-                break
-            continue
-        if known and number != parse_day(known[-1].day.isoformat()) + 1:
-            missing = known[-1].day + timedelta(days=1)
-            raise BalancesInvalid(f"{name}: day {missing} is missing; missing is not zero, so give it")
-        known.append(day)
+        if day is not None:
+            runs[-1].append(day)
+        elif runs[-1]:
+            runs.append([])
+    known = [run for run in runs if run]
     if not known:
         raise BalancesInvalid(f"{name}: no day has a balance yet; its factors may be pending (domain.md §3)")
-    return tuple(known)
+    return tuple(next((run for run in reversed(known) if len(run) >= YEAR_DAYS - 1), known[-1]))

@@ -32,7 +32,7 @@ class Site:
     altitude_m: float = 0.0
     tilt_deg: float = 0.0
     azimuth_deg: float = 180.0
-    _days: dict[tuple[int, int], Floats] = field(default_factory=dict, compare=False, repr=False)
+    _days: dict[tuple[int, int], Floats] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def clear_w_per_m2(self, first: int, count: int, step_s: int) -> Floats:
         """Mean clear-sky irradiance in the plane, W/m2, of `count` intervals from interval number `first` on.
