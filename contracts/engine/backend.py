@@ -93,6 +93,10 @@ class DurableBackend(PyEVMBackend):  # type: ignore[misc]
         """Header of the newest block."""
         return self.chain.get_canonical_head()
 
+    def nonce(self, address: bytes) -> int:
+        """Number of transactions of `address` up to the newest block."""
+        return int(self.chain.get_vm(self.head()).state.get_nonce(address))
+
     def decode(self, raw: bytes) -> SignedTransactionAPI:
         """The transaction in `raw` (legacy or typed). Raises EVMValidationError or an rlp error."""
         return self.chain.get_vm().get_transaction_builder().decode(raw)

@@ -146,7 +146,7 @@ class Node:
     def pending_nonce(self, address: bytes) -> int:
         """The nonce after all transactions of `address`, those that wait included."""
         with self._lock:
-            nonce = int(self._backend.get_nonce(address))
+            nonce = self._backend.nonce(address)
             waiting = {item.nonce for item in self._pool.values() if item.sender == address}
             while nonce in waiting:
                 nonce += 1
@@ -170,7 +170,7 @@ class Node:
             raise TransactionRefused(
                 f"intrinsic gas too low: have {transaction.gas}, want {transaction.intrinsic_gas}"
             )
-        nonce = self._backend.get_nonce(sender)
+        nonce = self._backend.nonce(sender)
         if transaction.nonce < nonce:
             raise TransactionRefused(f"nonce too low: next nonce {nonce}, tx nonce {transaction.nonce}")
         if any(o.nonce == transaction.nonce and o.sender == sender for o in self._pool.values()):
@@ -190,7 +190,7 @@ class Node:
             by_sender.setdefault(candidate.sender, {})[candidate.nonce] = candidate
         chosen = []
         for sender, by_nonce in by_sender.items():
-            nonce = self._backend.get_nonce(sender)
+            nonce = self._backend.nonce(sender)
             while nonce in by_nonce:
                 chosen.append(by_nonce[nonce])
                 nonce += 1

@@ -80,6 +80,9 @@ class JsonRpc:
             "eth_getLogs": self._logs,
             "eth_getProof": self._proof,
         }
+        self._signatures = {
+            method: inspect.signature(handler) for method, handler in (self._writing | self._reading).items()
+        }
 
     def answer(self, body: bytes) -> bytes:
         """The answer to a request or a batch of requests, as they came over the wire."""
@@ -132,7 +135,7 @@ class JsonRpc:
         if not isinstance(parameters, list):
             raise InvalidParameter("params must be a list")
         try:
-            _signature(handler).bind(*parameters)
+            self._signatures[method].bind(*parameters)
         except TypeError as problem:
             raise InvalidParameter(f"{method}: {problem}") from problem
         return handler(*parameters)
@@ -339,10 +342,6 @@ def _call(request: Any) -> Call:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _signature(handler: Callable[..., Any]) -> Any:
-    return inspect.signature(handler)
 
 
 def _failure(identity: Any, problem: RpcError) -> dict[str, Any]:

@@ -24,7 +24,7 @@ Trace = Callable[[list[int], int, bytearray, Any, bytes], tuple[int, int]]
 Step = Trace | int
 """What to do at a place in the code: run a trace, or leave this opcode to py-evm."""
 
-LONGEST_TRACE = 400
+LONGEST_TRACE = 150
 """Opcodes of a trace. Longer ones save little and are translated again for each way in."""
 LONGEST_EXPRESSION = 160
 
