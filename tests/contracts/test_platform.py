@@ -4,15 +4,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from eth.vm.forks.paris.state import ParisState
 
 from contracts import errors
 from contracts.chain import Chain
 from contracts.contract_calls import Role
 from contracts.deployment import CONTRACTS, Deployment, DeploymentInvalid
+from contracts.engine.backend import ZeroBaseFeeParisVM
+from contracts.engine.node import DEFAULT_CHAIN_ID, Node
+from contracts.engine.view import View
 from contracts.events import BatchSkipped, DistrictRegistered, Event, OpenBatchRecorded, SchemeRegistered
 from contracts.factor_calls import Resolution
 from contracts.hour import day_of, day_start
@@ -193,3 +198,25 @@ def test_every_event_of_the_contracts_is_listed() -> None:
     listed = {cls.__name__ for cls in Event.__subclasses__()}
     assert declared - listed == {"RoleAdminChanged", "EIP712DomainChanged"} & declared
     assert listed <= declared
+
+
+def test_plain_py_evm_makes_the_same_blocks(
+    town: Town, node: EmbeddedNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gas, logs and state of the contracts do not depend on our inner loop and tries: the hashes agree."""
+    head = town.chain.head()
+    assert head > 10
+    monkeypatch.setattr(ZeroBaseFeeParisVM, "_state_class", ParisState)
+    with (
+        closing(View(node.folder, DEFAULT_CHAIN_ID)) as view,
+        closing(Node(tmp_path, genesis_time=view.header(0).timestamp, automine=False)) as plain,
+    ):
+        for number in range(1, head + 1):
+            header = view.header(number)
+            for receipt in view.index.receipts(number):
+                plain.submit(view.transaction(number, receipt.position).encode())
+            plain.mine(header.timestamp)
+        with closing(View(tmp_path, DEFAULT_CHAIN_ID)) as again:
+            assert [again.index.block_hash(number) for number in range(head + 1)] == [
+                view.index.block_hash(number) for number in range(head + 1)
+            ]
