@@ -1,4 +1,4 @@
-"""`ped dispatch outlook` and `ped dispatch backtest`; `register` puts them into the group of dispatch."""
+"""`ped dispatch outlook` and `ped dispatch backtest`: what is foreseen, and how well."""
 
 import json
 from collections.abc import Iterator
@@ -30,6 +30,10 @@ from optimiser.forecast import (
 from optimiser.outlook import outlook
 from optimiser.series import SeriesError, TimeSeries
 
+commands = typer.Typer()
+dispatch = typer.Typer(help="Runs a district hour by hour, and looks ahead.", no_args_is_help=True)
+commands.add_typer(dispatch, name="dispatch")
+
 WARM_UP_DAYS = 60
 
 
@@ -51,12 +55,7 @@ def _errors_in_words() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def register(group: typer.Typer) -> None:
-    """Add both commands to a group."""
-    group.command("outlook")(outlook_command)
-    group.command("backtest")(backtest_command)
-
-
+@dispatch.command("outlook")
 def outlook_command(
     balances: Annotated[
         Path | None, typer.Argument(help="balances.csv of a replay, or the certifier's days or hours as CSV.")
@@ -104,6 +103,7 @@ def outlook_command(
     Console().print(table)
 
 
+@dispatch.command("backtest")
 def backtest_command(
     series: Annotated[Path, typer.Argument(help="CSV with a column of time (UTC) and one per series.")],
     column: Annotated[str, typer.Option(help="Column to forecast.")],
@@ -143,7 +143,8 @@ def backtest_command(
     if as_json:
         typer.echo(json.dumps({"column": column, "scores": [asdict(score) for score in scores]}))
     else:
-        Console().print(_score_table(scores))
+        for lead_hours in dict.fromkeys(score.lead_hours for score in scores):
+            Console().print(_score_table(lead_hours, [s for s in scores if s.lead_hours == lead_hours]))
 
 
 def _history(path: Path, column: str, step_s: int, signed: bool) -> "pd.Series[Any]":
@@ -182,18 +183,18 @@ def _site(text: str) -> Site:
     return Site(*numbers)
 
 
-def _score_table(scores: list[Score]) -> Table:
-    table = Table("method", "hours ahead", "MAE", "RMSE", "skill", "pinball", "covered", "promised", "n")
+def _score_table(lead_hours: str, scores: list[Score]) -> Table:
+    table = Table("method", "MAE", "RMSE", "skill", "pinball", "covered")
+    table.title = (
+        f"{lead_hours} h ahead, {scores[0].count} values; quantiles promise {scores[0].promised:.0%}"
+    )
     for score in scores:
         table.add_row(
             score.method,
-            score.lead_hours,
             f"{score.mae:.4g}",
             f"{score.rmse:.4g}",
             f"{score.skill:+.1%}",
             f"{score.pinball:.4g}",
             f"{score.coverage:.0%}",
-            f"{score.promised:.0%}",
-            str(score.count),
         )
     return table

@@ -15,6 +15,7 @@ OWNERS = {
     "gateway": "gateway.command_line",
     "certifier": "certifier.command_line",
     "plan": "optimiser.command_line",
+    "dispatch": "optimiser.foresight_commands",
     "replay": "scripts.replay.command_line",
     "demo": "scripts.replay.command_line",
     "bench": "scripts.benches.command_line",

@@ -5,19 +5,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from optimiser.foresight_commands import register
+from optimiser.foresight_commands import dispatch
 
 DEMO = Path(__file__).parents[2] / "scripts" / "demo_data" / "lapalma_2019.csv"
-
-
-@pytest.fixture(scope="module")
-def group() -> typer.Typer:
-    application = typer.Typer()
-    register(application)
-    return application
 
 
 def balances(folder: Path, mwh_pe: int) -> Path:
@@ -28,13 +20,15 @@ def balances(folder: Path, mwh_pe: int) -> Path:
     return path
 
 
-def test_outlook_in_words_and_as_json(group: typer.Typer, tmp_path: Path) -> None:
+def test_outlook_in_words_and_as_json(tmp_path: Path) -> None:
     path = str(balances(tmp_path, 2_000_000))
-    words = CliRunner().invoke(group, ["outlook", path])
+    words = CliRunner().invoke(dispatch, ["outlook", path])
     assert words.exit_code == 0, words.output
     assert "positive by 730 kWh of primary energy over the last year" in words.output
     assert "2020-12-31" in words.output
-    found = json.loads(CliRunner().invoke(group, ["outlook", path, "--json", "--horizon-days", "10"]).output)
+    found = json.loads(
+        CliRunner().invoke(dispatch, ["outlook", path, "--json", "--horizon-days", "10"]).output
+    )
     assert (found["status"], found["known_until"], found["horizon"]) == (True, "2020-01-01", "2020-01-11")
     assert found["probability_lost"] == 0
     assert len(found["points"]) == 10
@@ -54,17 +48,17 @@ def test_outlook_in_words_and_as_json(group: typer.Typer, tmp_path: Path) -> Non
         ),
     ],
 )
-def test_errors_in_words(group: typer.Typer, arguments: list[str], message: str) -> None:
-    result = CliRunner().invoke(group, arguments)
+def test_errors_in_words(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(dispatch, arguments)
     assert result.exit_code == 1
     assert message in result.output
 
 
-def test_backtest_prints_scores_of_every_method(group: typer.Typer, tmp_path: Path) -> None:
+def test_backtest_prints_scores_of_every_method(tmp_path: Path) -> None:
     part = tmp_path / "load.csv"
     part.write_text("\n".join(DEMO.read_text().splitlines()[: 24 * 75 + 1]) + "\n")
     arguments = ["backtest", str(part), "--column", "load_kW", "--every-hours", "47"]
-    found = json.loads(CliRunner().invoke(group, [*arguments, "--json"]).output)
+    found = json.loads(CliRunner().invoke(dispatch, [*arguments, "--json"]).output)
     methods = {score["method"] for score in found["scores"]}
     assert len(methods) == 7
     assert any(name.startswith("learned") for name in methods)
