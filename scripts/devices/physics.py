@@ -13,6 +13,8 @@ from typing import Final, NamedTuple, Protocol
 
 STEP_S: Final = 60
 KELVIN: Final = 273.15
+THERMOSTAT_K: Final = 0.5
+"""How far above the lower end of the comfort band a thermostat holds a room."""
 
 
 class Range(NamedTuple):
@@ -253,7 +255,7 @@ class HeatPump:
         return self.room_degc < self.room_min_degc and self.stored_wh < self.store_wh / 10
 
     def _heat_w(self, time_s: int) -> float:
-        """The thermostat: it holds the room half a kelvin above the lower end of the comfort band."""
-        goal_degc = self.room_min_degc + 0.5
+        """What the thermostat takes from the store."""
+        goal_degc = self.room_min_degc + THERMOSTAT_K
         loss_w = (self.room_degc - self.outdoor_degc(time_s)) / self.resistance_k_per_w - self.gains_w
         return min(max(loss_w + (goal_degc - self.room_degc) * self.capacity_wh_per_k, 0.0), self.heating_w)

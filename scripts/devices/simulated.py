@@ -7,6 +7,7 @@ it can do next. Time is what `advance` says.
 
 import json
 import threading
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from contracts.hour import format_time_utc
@@ -87,12 +88,12 @@ class SimulatedDevice:
         with self._changed:
             return self._covering(time_s)
 
-    def wait_for_command(self, time_s: int, proposal: str | None, timeout_s: float) -> bool:
-        """Wait until the set-point of a time is that of a proposal (its digest), or the safe one (None)."""
+    def wait_for_command(self, time_s: int, fits: Callable[[Command], bool], timeout_s: float) -> bool:
+        """Wait until a set-point that `fits` holds at a time; whether it came in time."""
 
         def there() -> bool:
             command = self._covering(time_s)
-            return command is not None and command.proposal == proposal
+            return command is not None and fits(command)
 
         with self._changed:
             return self._changed.wait_for(there, timeout_s)

@@ -54,8 +54,16 @@ def demo(
         Path | None, typer.Option(help="Folder for the results; a new one by default.", metavar="DIR")
     ] = None,
     as_json: _Json = False,
+    dispatch: Annotated[
+        bool, typer.Option(help="Instead: one day of signed set-points reaching simulated devices.")
+    ] = False,
 ) -> None:
     """The La Palma year: two districts, one of which earns its certificate and one does not."""
+    if dispatch:
+        from scripts.devices.command_line import dispatch_day
+
+        dispatch_day(out, as_json)
+        return
     folder = out or Path(tempfile.mkdtemp(prefix="ped-demo-"))
     _run(DEMO, folder, QUICK_DAYS if quick else None, headless, as_json)
 

@@ -1,7 +1,7 @@
 """Set-points end to end: optimiser, gateway process, Mosquitto, physical devices, kill -9 in between."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from contracts.hour import HOUR_S, format_time_utc, parse_time_utc
 from contracts.key import SigningKey
 from contracts.point import Kind
 from contracts.setpoint import SignedProposal
+from gateway.setpoint_messages import Command
 from optimiser.proposal import GatewayUnreachable, ProposalRejected, Proposer, SequenceFile, send
 from scripts.devices.physics import Battery, HeatPump, Trip, Vehicle
 from scripts.devices.stage import DISTRICT, GATEWAY, Equipment, Stage
@@ -72,6 +73,11 @@ def proposer(stage: Stage, key: SigningKey) -> Proposer:
     return Proposer(key, stage.domain, DISTRICT, GATEWAY, "journey 1", numbers)
 
 
+def of(proposal: str | None) -> Callable[[Command], bool]:
+    """Whether a command comes from a proposal; None: from the safe schedule."""
+    return lambda command: command.proposal == proposal
+
+
 def rows(client: httpx2.Client, device: str, source: str = "proposal") -> list[dict[str, Any]]:
     answer = client.get("/v1/control", params={"until_utc": format_time_utc(START_S + 86_400)})
     assert answer.status_code == 200, answer.text
@@ -91,10 +97,10 @@ def test_from_proposal_to_metered_energy_through_kills(stage: Stage, key: Signin
         assert answer["proposal"] == "0x" + first.digest.hex()
         assert send(client, first)["duplicate"] is True
         name = answer["proposal"]
-        assert all(d.wait_for_command(START_S, name, 20) for d in stage.devices.values())
+        assert all(d.wait_for_command(START_S, of(name), 20) for d in stage.devices.values())
         stage.advance(START_S + QUARTER_S)
         for device in stage.devices.values():
-            assert device.wait_for_command(START_S + QUARTER_S, name, 20)
+            assert device.wait_for_command(START_S + QUARTER_S, of(name), 20)
         stage.advance(START_S + 2 * QUARTER_S)
 
         battery, pump, vehicle = (rows(client, d)[:2] for d in ("battery", "heat-pump", "vehicle"))
@@ -141,7 +147,7 @@ def test_from_proposal_to_metered_energy_through_kills(stage: Stage, key: Signin
     stage.gateway.start()
     stage.gateway.wait_until(stage.gateway_listens)
     with stage.client() as client:
-        assert stage.devices["battery"].wait_for_command(START_S + HOUR_S, "0x" + second.digest.hex(), 30)
+        assert stage.devices["battery"].wait_for_command(START_S + HOUR_S, of("0x" + second.digest.hex()), 30)
         stage.gateway.kill()  # again, whether or not it has heard the answer
         stage.gateway.start()
         stage.gateway.wait_until(stage.gateway_listens)
@@ -156,7 +162,7 @@ def test_from_proposal_to_metered_energy_through_kills(stage: Stage, key: Signin
 
         # Proposals stop: the safe schedule holds, and the device follows it.
         stage.advance(START_S + 2 * HOUR_S)
-        assert all(d.wait_for_command(START_S + 2 * HOUR_S, None, 20) for d in stage.devices.values())
+        assert all(d.wait_for_command(START_S + 2 * HOUR_S, of(None), 20) for d in stage.devices.values())
         stage.advance(START_S + 3 * HOUR_S)
         (safe,) = [r for r in rows(client, "heat-pump", "safe") if r["from_utc"] == "2019-01-02T02:00:00Z"]
         assert (safe["setpoint_w"], abs(safe["difference_w"]) <= 4) == (1000, True)
