@@ -461,7 +461,7 @@ contract AssessmentsHandler is LedgerFixture {
 /// forge-config: default.invariant.fail-on-revert = true
 /// forge-config: ci.invariant.fail-on-revert = true
 /// forge-config: default.invariant.runs = 6
-/// forge-config: ci.invariant.runs = 32
+/// forge-config: ci.invariant.runs = 16
 contract AssessmentsInvariantTest is ForgeTest {
     AssessmentsHandler private handler;
 
