@@ -20,7 +20,7 @@ from contracts.point import Kind
 from gateway.setpoint_messages import Command
 from optimiser.dispatch.controller import Controller
 from optimiser.dispatch.devices import Battery as BatterySettings
-from optimiser.dispatch.devices import DeviceSettings, Vehicles
+from optimiser.dispatch.devices import DeviceSettings, Penalties, Vehicles
 from optimiser.dispatch.devices import HeatPump as HeatPumpSettings
 from optimiser.dispatch.model import MODEL_VERSION
 from optimiser.dispatch.state import State
@@ -65,6 +65,7 @@ SETTINGS: Final = DeviceSettings(
             initial_room_degc=20.6,
         ),
     ),
+    penalties=Penalties(comfort_eur_per_k_h=20.0),
 )
 
 
