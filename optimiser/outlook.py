@@ -306,13 +306,17 @@ def _sentences(
             f"The district is positive by {now[0]:,.0f} kWh of primary energy over the last year."
         )
         sentences.append(f"It loses its status by {horizon} with a probability of {lost_by[-1]:.0%}.")
-        if losses[1] is not None:
+        early, middle = (
+            None if lost is None else f"{lost}, {(lost - midnights[0]).days + 1} days from now"
+            for lost in losses[:2]
+        )
+        if middle is not None:
             sentences.append(
-                f"More likely than not it is lost by {losses[1]}"
-                + (f"; with one chance in ten already by {losses[0]}." if losses[0] else ".")
+                f"More likely than not it is lost by {middle}"
+                + (f"; with one chance in ten already by {early}." if early else ".")
             )
-        elif losses[0] is not None:
-            sentences.append(f"With one chance in ten it is lost by {losses[0]}.")
+        elif early is not None:
+            sentences.append(f"With one chance in ten it is lost by {early}.")
     else:
         sentences.append(
             f"The newest verdict is not positive: {' and '.join(reasons)} ({now[0]:,.0f} kWh_PE)."

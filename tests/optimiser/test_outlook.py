@@ -87,7 +87,7 @@ def test_probabilities_come_true() -> None:
     promised: list[float] = []
     happened: list[bool] = []
     inside: list[bool] = []
-    for _ in range(70):
+    for _ in range(50):
         truth = season + chance.normal(0, 1.5) + chance.normal(0, 10, 730)
         found = outlook(days(truth[:365]), paths=200)
         for ahead in (90, 200, 365):
@@ -120,6 +120,9 @@ def test_a_lost_certificate_is_not_forgotten_and_probabilities_grow() -> None:
     crossed = next((p.window_end for p in found.points if p.balance_q10_kwh_pe <= 0), None)
     assert found.crosses_q10 == crossed
     assert crossed is not None
+    soon = found.lost_by_10_percent
+    assert soon is not None
+    assert f"{soon}, {(soon - found.known_until).days} days from now" in found.sentences[2]
 
 
 def test_the_remedy_lifts_the_low_quantile_to_zero() -> None:
