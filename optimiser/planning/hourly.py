@@ -142,6 +142,14 @@ class Hourly:
         """Upper bounds of a variable."""
         return self._upper[list(self._columns).index(id(variable))]
 
+    def unlimit(self, variable: Any) -> None:
+        """Take the upper bounds of a variable away (before `compile`)."""
+        self._upper[list(self._columns).index(id(variable))] = np.full_like(self.upper(variable), np.inf)
+
+    def drop_rows(self, name: str) -> None:
+        """Take a statement back, if it was made (before `compile`)."""
+        self._rows = [row for row in self._rows if row[0] != name]
+
     @property
     def count(self) -> int:
         """Number of columns so far."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from optimiser.case import Case
 from optimiser.inputs import Inputs, read_inputs
 from optimiser.planning.hourly import Floats
+from optimiser.planning.infeasible import explain
 from optimiser.planning.model import District, build
 from optimiser.planning.plan import Plan, make_plan, without_solution
 from optimiser.planning.solve import Solution, Solver, Status
@@ -24,15 +25,12 @@ TOLERANCE_KW = 1e-3
 
 def plan(case: Case, inputs: Inputs | None = None) -> Plan:
     """The best plan of a case. Raises SeriesError, InputMissing, CaseImpossible, SolverFailed."""
-    district = build(case, read_inputs(case) if inputs is None else inputs)
-    lp = district.hourly.compile()
-    solver = Solver(lp)
-    relaxed = solve_without(lp, *_storage(district)) or solver.solve()
+    district, relaxed = optimum(case, read_inputs(case) if inputs is None else inputs)
     if relaxed.status is not Status.OPTIMAL:
-        return without_solution(district, relaxed)
+        return without_solution(district, relaxed, explain(case, district.inputs, with_rule))
     if case.balance.netting == "gross" or not _breaks_rule(district, relaxed.x):
         return make_plan(district, relaxed, -relaxed.cost)
-    kept = _with_rule(district, solver, relaxed)
+    kept = with_rule(district, relaxed)
     if kept is None:
         return without_solution(
             district,
@@ -49,6 +47,16 @@ def plan(case: Case, inputs: Inputs | None = None) -> Plan:
         -relaxed.cost,
         (f"Net rule: a feasible plan; the best possible is at most {100 * gap:.2f} % better.",),
     )
+
+
+def optimum(case: Case, inputs: Inputs) -> tuple[District, Solution]:
+    """The model of a case and the solution of its linear program, without the net rule.
+
+    Raises CaseImpossible, SolverFailed.
+    """
+    district = build(case, inputs)
+    lp = district.hourly.compile()
+    return district, solve_without(lp, *_storage(district)) or Solver(lp).solve()
 
 
 def _storage(district: District) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -86,7 +94,9 @@ def _surplus(district: District, x: Floats) -> NDArray[np.bool_]:
     return np.asarray((production >= consumption - TOLERANCE_KW) | sells)
 
 
-def _with_rule(district: District, solver: Solver, relaxed: Solution) -> Solution | None:
+def with_rule(district: District, relaxed: Solution) -> Solution | None:
+    """A solution near the relaxed one that keeps the net rule; None if none was found."""
+    solver = Solver(district.hourly.compile())
     best: Solution | None = None
     x, before = relaxed.x, None
     for _ in range(PASSES):

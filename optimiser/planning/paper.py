@@ -25,7 +25,10 @@ DATA = Path(__file__).parents[1] / "data" / "lapalma"
 HOURLY = "hourly_2019.csv.gz"
 NPV_TOLERANCE = 1e-6
 ALTERNATIVE = 0.003
-ALTERNATIVE_REASON = "alternative optima: with a battery, import, export and CO2 are not unique at equal NPV; compared at 0.3 %"
+ALTERNATIVE_REASON = (
+    "alternative optima: with a battery, import, export and CO2 are not unique at equal NPV; "
+    "compared at 0.3 %"
+)
 EXCEPTIONS = {
     ("PES_lim1_U", "npv"): "the print is wrong: the authors' own code gives -0.9146; its other columns agree",
     (

@@ -198,7 +198,8 @@ def _limit_duals(district: District, solution: Solution) -> list[Dual]:
         if place is not None:
             reduced, most = float(solution.column_dual[place.start]), float(hourly.upper(size.amount)[0])
             if np.isfinite(most) and abs(solution.x[place.start] - most) < 1e-4 * max(1.0, most):
-                found.append(_limit(name, max(0.0, -reduced), size.unit, most))
+                worth = max(0.0, -reduced) * size.per_limit
+                found.append(_limit(size.limit_name or name, worth, size.unit, most / size.per_limit))
     return found
 
 

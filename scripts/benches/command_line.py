@@ -20,6 +20,7 @@ class Bench(StrEnum):
     GAS = "gas"
     INGEST = "ingest"
     API = "api"
+    PLAN = "plan"
 
 
 class _Task(NamedTuple):
@@ -29,10 +30,10 @@ class _Task(NamedTuple):
 
 @commands.command()
 def bench(
-    name: Annotated[Bench, typer.Argument(help="gas, ingest or api.")],
+    name: Annotated[Bench, typer.Argument(help="gas, ingest, api or plan.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
-    """Measure gas, ingest from MQTT to the chain, or the API under load; each beside its reference."""
+    """Measure gas, ingest from MQTT to the chain, the API under load, or planning, beside a reference."""
     if as_json:
         typer.echo(json.dumps(_measure(_Task(name, tell_nobody))))
         return
@@ -62,6 +63,10 @@ def _measure(task: _Task) -> dict[str, Any]:
         from scripts.benches.ingest import measure as ingest
 
         return ingest(tell=task.tell)
+    if task.name is Bench.PLAN:
+        from scripts.benches.plan import measure as plan
+
+        return plan(tell=task.tell)
     from scripts.benches.api import measure as api
 
     return api(tell=task.tell)

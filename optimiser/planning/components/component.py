@@ -37,6 +37,10 @@ class Size:
     """Fixed operation and maintenance."""
     lifetime_years: int | None = None
     """Replaced at the same price each time it ends; None: lasts as long as the plan."""
+    limit_name: str = ""
+    """What its upper bound is called in the case, where that is something else (a surface)."""
+    per_limit: float = 1.0
+    """Units of the size per unit of the limit (panel area per area of surface)."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,9 @@ class Pv(Component):
             for group, numbers in groups.items()
         }
         sizes |= {
-            f"{name} area: {surface.name}": Size(area, "m2")
+            f"{name} panels: {surface.name}": Size(
+                area, "m2", limit_name=f"surface {surface.name!r}", per_limit=surface.coverage
+            )
             for surface, area in zip(planes, areas, strict=True)
         }
         flows = {f"{name}_output_kw": lambda t: output[t]}
