@@ -62,6 +62,36 @@ def serve(
 
 
 @contracts.command()
+def proposal(
+    file: Annotated[Path, typer.Argument(help="Signed proposal of set-points, as a gateway keeps it.")],
+    optimiser: Annotated[
+        str | None, typer.Option(help="Address that must have signed; exit code 1 when it has not.")
+    ] = None,
+) -> None:
+    """Say who signed a proposal of set-points and what it holds; needs no network."""
+    from contracts.hour import format_time_utc
+    from contracts.key import SignatureInvalid
+    from contracts.setpoint import SetpointInvalid, SignedProposal
+
+    try:
+        signed = SignedProposal.from_json(file.read_bytes())
+        signer = signed.signer()
+    except (SetpointInvalid, SignatureInvalid, OSError) as problem:
+        sys.exit(f"ped contracts proposal: {file}: {problem}")
+    made, domain = signed.proposal, signed.domain
+    typer.echo(f"proposal   0x{signed.digest.hex()}")
+    typer.echo(f"signed by  {signer}, for chain {domain.chain_id}, registry {domain.registry}")
+    typer.echo(f"made for   district {made.district}, gateway {made.gateway}, as number {made.sequence}")
+    typer.echo(f"made by    {made.model_version} at {format_time_utc(made.created_s)}")
+    typer.echo(f"inputs     0x{made.inputs_hash.hex()}")
+    typer.echo(f"valid      {format_time_utc(made.valid_from_s)} to {format_time_utc(made.valid_until_s)}")
+    for setpoint in made.setpoints:
+        typer.echo(f"  {setpoint}")
+    if optimiser is not None and optimiser.lower() != signer.lower():
+        sys.exit(f"ped contracts proposal: signed by {signer}, not by {optimiser}, or changed afterwards")
+
+
+@contracts.command()
 def deploy(
     key: Annotated[Path, typer.Option(help="Keystore of the first scheme administrator.", metavar="FILE")],
     password_file: Annotated[Path, typer.Option(help="File that holds its password.", metavar="FILE")],

@@ -40,7 +40,7 @@ class Comparison:
         points = {point.serial: point for point in config.points}
         self._meters = {device: points[serial] for device, serial in serials.items()}
 
-    def rows(self, from_s: int, until_s: int, limit: int = 100_000) -> list[dict[str, Any]]:
+    def rows(self, from_s: int, until_s: int) -> list[dict[str, Any]]:
         """Commands whose interval overlaps a span of Unix seconds, by device and time.
 
         `state` is waiting, sent, accepted, clipped or refused (by the device), expired (it never answered) or
@@ -53,8 +53,8 @@ class Comparison:
             "EXISTS (SELECT 1 FROM control_commands n WHERE n.device = c.device AND n.id > c.id "
             "AND n.from_s < c.until_s AND n.until_s > c.from_s) "
             "FROM control_commands c LEFT JOIN control_proposals p ON p.id = c.proposal "
-            "WHERE c.until_s > ? AND c.from_s < ? ORDER BY c.device, c.from_s, c.id LIMIT ?",
-            (from_s, until_s, limit),
+            "WHERE c.until_s > ? AND c.from_s < ? ORDER BY c.device, c.from_s, c.id",
+            (from_s, until_s),
         ).fetchall()
         return [self._row(*row) for row in found]
 

@@ -1,7 +1,7 @@
 """Proposals over HTTP, and what came of them (`gateway.control`)."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.application import Gateway
 
 _STATUSES = {"malformed": 400, "wrong-signature": 403, "unknown-optimiser": 403, "replayed": 409}
+MAX_SPAN_DAYS: Final = 62
 Answer = TypeVar("Answer")
 Time = Annotated[str | None, Query(description="ISO 8601 UTC.")]
 
@@ -109,6 +110,10 @@ def _span(gateway: "Gateway", from_utc: str | None, until_utc: str | None) -> tu
         raise Problem(422, "Invalid time", str(error)) from None
     if from_s >= until_s:
         raise Problem(422, "Invalid span", f"from_utc {from_utc} is not before until_utc {until_utc}")
+    if until_s - from_s > MAX_SPAN_DAYS * DAY_S:
+        raise Problem(
+            422, "Span too long", f"{from_utc} to {until_utc}: ask for at most {MAX_SPAN_DAYS} days at once"
+        )
     return from_s, until_s
 
 

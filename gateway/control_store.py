@@ -7,7 +7,7 @@ command without an answer is sent again under the same id.
 import sqlite3
 from typing import Final, NamedTuple
 
-from contracts.hour import format_time_utc
+from contracts.hour import DAY_S, format_time_utc
 from contracts.setpoint import SignedProposal
 from gateway.outbox import transaction
 from gateway.setpoint_messages import Answer, Command, DeviceState, Source, read_state
@@ -79,7 +79,10 @@ class ControlStore:
         return int(row[0])
 
     def accept(self, signed: SignedProposal, optimiser: str, now_s: int) -> None:
-        """Keep a proposal; from now on it governs while it is valid, until a newer one does."""
+        """Keep a proposal; from now on it governs while it is valid, until a newer one does.
+
+        Its document stays for ever; its set-points as rows only for a day after they ended.
+        """
         proposal = signed.proposal
         with transaction(self._db):
             row = self._db.execute(
@@ -95,6 +98,11 @@ class ControlStore:
                     signed.to_json(),
                 ),
             ).lastrowid
+            self._db.execute(
+                "DELETE FROM control_setpoints WHERE proposal IN (SELECT id FROM control_proposals "
+                "WHERE valid_until_s < ? AND id >= (SELECT min(proposal) FROM control_setpoints))",
+                (now_s - DAY_S,),
+            )
             self._db.executemany(
                 "INSERT INTO control_setpoints VALUES (?, ?, ?, ?, ?)",
                 [(row, s.device, s.start_s, s.end_s, s.power_w) for s in proposal.setpoints],

@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
 
+from contracts.command_line import commands
 from contracts.key import SignatureInvalid, SigningKey
 from contracts.setpoint import (
     MAX_DOCUMENT_BYTES,
@@ -101,6 +104,7 @@ slots = st.lists(
 )
 
 
+@settings(max_examples=30, deadline=None)
 @given(slots, st.text(st.characters(codec="utf-8"), min_size=1, max_size=40), st.integers(1, 2**63 - 1))
 def test_another_library_computes_the_same_digest_and_the_document_returns_whole(
     chosen: list[tuple[str, int, int, int]], model: str, sequence: int
@@ -203,3 +207,21 @@ def test_the_inputs_hash_is_one_for_equal_inputs_only() -> None:
     for unfit in (float("nan"), {"x": object()}):
         with pytest.raises(SetpointInvalid):
             hash_inputs(unfit)
+
+
+def test_a_stored_proposal_is_verified_offline_by_one_command(tmp_path: Path) -> None:
+    def run(path: Path, optimiser: str) -> Result:
+        return CliRunner().invoke(commands, ["contracts", "proposal", str(path), "--optimiser", optimiser])
+
+    signed = proposal().sign(KEY, DOMAIN)
+    path = tmp_path / "proposal.json"
+    path.write_bytes(signed.to_json())
+    found = run(path, KEY.address.lower())
+    assert found.exit_code == 0, found.output
+    for expected in ("0x" + signed.digest.hex(), KEY.address, "battery 2026-07-15T12:00:00Z 900 s -1500 W"):
+        assert expected in found.output
+    path.write_bytes(signed.to_json().replace(b"-1500", b"-1501"))
+    changed = run(path, KEY.address)
+    assert (changed.exit_code, "changed afterwards" in changed.output) == (1, True)
+    path.write_bytes(b"{}")
+    assert "missing required field" in run(path, KEY.address).output

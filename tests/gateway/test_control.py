@@ -206,18 +206,19 @@ def test_a_proposal_reaches_the_device_and_is_compared_with_what_was_done(
         assert 'ped_gateway_setpoints_total{event="clipped"} 1.0' in metrics
         assert 'ped_gateway_follows_proposal{device="battery"} 0.0' in metrics
         assert "-1500" not in page
+        only_for_the_operator(gateway)
 
 
-def test_the_comparison_is_for_the_operator(site: Site) -> None:
-    with running(site.path) as gateway:
-        url = f"http://127.0.0.1:{gateway.http_port}/v1/control"
-        with httpx2.Client(trust_env=False) as client:
-            assert client.get(url).status_code == 401
-            stranger = client.get(url, headers={"Authorization": "Bearer stranger"})
-        assert (stranger.status_code, stranger.json()["title"]) == (403, "Operator only")
-        backwards = ask(gateway, "GET", f"/v1/control?from_utc={at(2)}&until_utc={at(1)}")
-        assert (backwards.status_code, at(2) in backwards.json()["detail"]) == (422, True)
-        assert ask(gateway, "GET", "/v1/proposals/0x00").status_code == 404
+def only_for_the_operator(gateway: Gateway) -> None:
+    url = f"http://127.0.0.1:{gateway.http_port}/v1/control"
+    with httpx2.Client(trust_env=False) as client:
+        assert client.get(url).status_code == 401
+        stranger = client.get(url, headers={"Authorization": "Bearer stranger"})
+    assert (stranger.status_code, stranger.json()["title"]) == (403, "Operator only")
+    for span, named in ((f"from_utc={at(2)}&until_utc={at(1)}", at(2)), (f"from_utc={at(-1500)}", "62 days")):
+        answer = ask(gateway, "GET", f"/v1/control?{span}")
+        assert (answer.status_code, named in answer.json()["detail"]) == (422, True), answer.text
+    assert ask(gateway, "GET", "/v1/proposals/0x00").status_code == 404
 
 
 def test_what_is_not_in_order_is_refused_whole_kept_and_changes_nothing(
