@@ -130,11 +130,11 @@ def make_case(document: dict[str, Any], folder: Path, origin: str = "case") -> C
             try:
                 components[name] = kind.model_validate(table)
             except ValidationError as error:
-                raise CaseError(_explained(origin, error, place)) from None
+                raise CaseError(explained(origin, error, place)) from None
     try:
         return Case.model_validate({**tables, "components": components, "folder": folder})
     except ValidationError as error:
-        raise CaseError(_explained(origin, error)) from None
+        raise CaseError(explained(origin, error)) from None
 
 
 def _entries(origin: str, key: str, entries: Any) -> list[tuple[str, str, Any]]:
@@ -150,7 +150,8 @@ def _entries(origin: str, key: str, entries: Any) -> list[tuple[str, str, Any]]:
     return found
 
 
-def _explained(origin: str, error: ValidationError, place: str = "") -> str:
+def explained(origin: str, error: ValidationError, place: str = "") -> str:
+    """What is wrong with a document, in words: one line per place, with the value."""
     return "\n".join(_explain(origin, detail, place) for detail in error.errors())
 
 

@@ -32,7 +32,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 HourOfDay = Annotated[float, Field(ge=0, lt=24)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
-SUNDAY, SATURDAY = 6, 5
+SATURDAY = 5
 ONE_WAY_EFFICIENCY = math.sqrt(0.95)
 
 
@@ -45,11 +45,23 @@ class Table(BaseModel):
 class Storage(Table):
     """What batteries and vehicles share."""
 
+    name: Name
     capacity_kwh: Positive
     charge_kw: Positive
     charge_efficiency: Efficiency = ONE_WAY_EFFICIENCY
     discharge_efficiency: Efficiency = ONE_WAY_EFFICIENCY
     wear_eur_per_kwh: NotNegative = 0.0
+    initial_soc: Share = 0.5
+
+    @property
+    def total_kwh(self) -> float:
+        """Capacity of all of it."""
+        return self.capacity_kwh
+
+    @property
+    def initial_kwh(self) -> float:
+        """Energy stored at the start."""
+        return self.total_kwh * self.initial_soc
 
     @property
     def round_trip(self) -> float:
@@ -66,12 +78,6 @@ class Battery(Storage):
 
     name: Name = "battery"
     discharge_kw: Positive
-    initial_soc: Share = 0.5
-
-    @property
-    def initial_kwh(self) -> float:
-        """Energy stored at the start."""
-        return self.capacity_kwh * self.initial_soc
 
 
 class Vehicles(Storage):
@@ -91,7 +97,6 @@ class Vehicles(Storage):
     needed_kwh: NotNegative
     outside_kwh: NotNegative = 0.0
     weekdays_only: bool = False
-    initial_soc: Share = 0.5
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -106,11 +111,6 @@ class Vehicles(Storage):
         if self.trip_kwh > self.needed_kwh:
             raise ValueError(f"{self.name}: trip_kwh {self.trip_kwh} exceeds needed_kwh {self.needed_kwh}")
         return self
-
-    @property
-    def initial_kwh(self) -> float:
-        """Energy on board of all vehicles at the start."""
-        return self.total_kwh * self.initial_soc
 
     @property
     def total_kwh(self) -> float:
@@ -230,12 +230,6 @@ class Shiftable(Table):
         since_s = start_s - round(self.start_h * HOUR_S)
         return since_s // DAY_S, since_s % DAY_S < round(self.duration_h * HOUR_S)
 
-    def left_kwh(self, start_s: int, done_kwh: float, steps: int, step_s: int) -> tuple[float, float]:
-        """Of the window around `start_s`: what is still to draw, and what the next `steps` steps can draw at most."""
-        inside = self.window(start_s + step_s * np.arange(steps, dtype=np.int64))[1]
-        count = int(np.argmin(inside)) if not inside.all() else steps
-        return max(0.0, self.energy_kwh - done_kwh), count * step_s / HOUR_S * self.power_kw
-
 
 class GridLimits(Table):
     """Grid connection: limits (None: none) and the charge for the month's peak import."""
@@ -281,5 +275,13 @@ class DeviceSettings(Table):
     @property
     def names(self) -> list[str]:
         """Names of all devices."""
-        devices = (*self.battery, *self.vehicles, *self.heat_pump, *self.shiftable)
-        return [device.name for device in devices]
+        return [
+            *(storage.name for storage in self.storages),
+            *(pump.name for pump in self.heat_pump),
+            *(load.name for load in self.shiftable),
+        ]
+
+    @property
+    def storages(self) -> tuple[Storage, ...]:
+        """Batteries and vehicles."""
+        return (*self.battery, *self.vehicles)

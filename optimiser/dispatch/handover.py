@@ -8,7 +8,6 @@ basis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,7 +17,7 @@ import pyomo.environ as pyo
 from pyomo.core.expr.visitor import identify_mutable_parameters
 from pyomo.repn import generate_standard_repn
 
-from optimiser.forecast.grid import Floats
+from optimiser.forecast.grid import Floats, Integers
 
 INFINITY: Final = highspy.kHighsInf
 OPTIMAL: Final = highspy.HighsModelStatus.kOptimal
@@ -54,6 +53,7 @@ class LiveModel:
         self._elements: dict[int, tuple[str, int]] = {}
         self._places: dict[tuple[str, str], _Places] = {}
         self._frozen: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._objective = 0.0
         self.highs = highspy.Highs()
         self.highs.setOptionValue("output_flag", False)
         self.highs.setOptionValue("threads", 1)
@@ -89,7 +89,8 @@ class LiveModel:
         repn = generate_standard_repn(objective.expr, compute_values=False)
         for variable, coefficient in zip(repn.linear_vars, repn.linear_coefs, strict=True):
             costs[column_of[id(variable)]] = self._number(coefficient, "cost", column_of[id(variable)])
-        row_lower, row_upper = [], []
+        row_lower: list[float] = []
+        row_upper: list[float] = []
         starts, indices, entries = [0], [], []
         for constraint in model.component_objects(pyo.Constraint, active=True):
             first = len(row_lower)
@@ -100,12 +101,12 @@ class LiveModel:
                     raise StatementInvalid(
                         f"{element.name} is not linear, or has a constant on its left side"
                     )
-                for bound, kind, values in (
+                for bound, kind, rows in (
                     (element.lower, "row_lower", row_lower),
                     (element.upper, "row_upper", row_upper),
                 ):
                     absent = -INFINITY if kind == "row_lower" else INFINITY
-                    values.append(absent if bound is None else self._number(bound, kind, row))
+                    rows.append(absent if bound is None else self._number(bound, kind, row))
                 for variable, coefficient in zip(repn.linear_vars, repn.linear_coefs, strict=True):
                     indices.append(column_of[id(variable)])
                     entries.append(self._number(coefficient, "entry", row, indices[-1]))
@@ -199,33 +200,51 @@ class LiveModel:
 
     # -- solving -------------------------------------------------------------------------------------------
 
-    def solve(self, time_limit_s: float, binaries: Iterable[int] = ()) -> Floats:
-        """Optimum of the columns; `binaries` are columns that are integer in this solve only.
+    def solve(self, time_limit_s: float) -> Floats:
+        """Optimum of the columns. Raises SolveFailed with the solver's status: infeasible, unbounded, time limit."""
+        if time_limit_s <= 0:
+            raise SolveFailed(f"time limit of {time_limit_s} s")
+        # the simplex method counts from the first run of the object, the search of `improve` from its own start
+        self.highs.setOptionValue("time_limit", self.highs.getRunTime() + time_limit_s)
+        self.highs.run()
+        status = self.highs.getModelStatus()
+        if status != OPTIMAL:
+            raise SolveFailed(self.highs.modelStatusToString(status).lower())
+        self._objective = float(self.highs.getInfo().objective_function_value)
+        return np.asarray(self.highs.getSolution().col_value, dtype=np.float64)
 
-        Raises SolveFailed with the solver's status: infeasible, unbounded, time limit.
+    def improve(
+        self, start: Floats, binaries: Integers, nodes: int, time_limit_s: float
+    ) -> tuple[Floats, float, float] | None:
+        """Search with `binaries` (columns) as integers, from a feasible point: columns, objective and its bound.
+
+        None when nothing better was found. The columns are continuous again afterwards, and the last basis is back.
         """
-        integer = np.array(list(binaries), dtype=np.int32)
-        if integer.size:
-            self.highs.changeColsIntegrality(integer.size, integer, np.ones(integer.size, dtype=np.uint8))
+        highs, count = self.highs, binaries.size
+        columns, basis, before = binaries.astype(np.int32), highs.getBasis(), self._objective
+        highs.changeColsIntegrality(count, columns, np.ones(count, dtype=np.uint8))
         try:
-            self.highs.setOptionValue("time_limit", self.highs.getRunTime() + time_limit_s)
-            if time_limit_s <= 0:
-                raise SolveFailed("time limit of 0 s")
-            self.highs.run()
-            status = self.highs.getModelStatus()
-            if status != OPTIMAL:
-                raise SolveFailed(self.highs.modelStatusToString(status).lower())
-            return np.asarray(self.highs.getSolution().col_value, dtype=np.float64)
+            highs.setOptionValue("time_limit", time_limit_s)
+            highs.setOptionValue("mip_max_nodes", nodes)
+            solution = highspy.HighsSolution()
+            solution.col_value = start.tolist()
+            highs.setSolution(solution)
+            highs.run()
+            info = highs.getInfo()
+            feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+            if not feasible or info.objective_function_value >= before - 1e-9:
+                return None
+            self._objective = float(info.objective_function_value)
+            values = np.asarray(highs.getSolution().col_value, dtype=np.float64)
+            return values, self._objective, float(info.mip_dual_bound)
         finally:
-            if integer.size:
-                self.highs.changeColsIntegrality(
-                    integer.size, integer, np.zeros(integer.size, dtype=np.uint8)
-                )
+            highs.changeColsIntegrality(count, columns, np.zeros(count, dtype=np.uint8))
+            highs.setBasis(basis)
 
     @property
     def objective(self) -> float:
         """Value of the last optimum."""
-        return float(self.highs.getInfo().objective_function_value)
+        return self._objective
 
     def columns(self, name: str) -> slice:
         """Columns of a variable."""

@@ -26,7 +26,7 @@ class Groups:
 
     def sums(self, values: Floats) -> Floats:
         """Sum per slot."""
-        return np.bincount(self.slot, weights=values, minlength=self.slots)
+        return np.bincount(self.slot, weights=values, minlength=self.slots).astype(np.float64)
 
     def firsts(self, values: Floats) -> Floats:
         """Value of the first step per slot; 0 in a slot without steps."""
@@ -48,7 +48,7 @@ class Groups:
     def membership(self) -> Floats:
         """1 where the step of a (slot, step) pair lies in the slot, in the order of `Slots.pairs`."""
         pairs = np.array(self._pairs, dtype=np.int64).reshape(-1, 2)
-        return (self.slot[pairs[:, 1]] == pairs[:, 0]).astype(np.float64)
+        return np.asarray(self.slot[pairs[:, 1]] == pairs[:, 0], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

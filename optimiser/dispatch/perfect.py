@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from optimiser.dispatch.devices import DeviceSettings
 from optimiser.dispatch.model import Horizon, Plan, YearDemand
 from optimiser.dispatch.state import Outlook, State
+from optimiser.dispatch.statement import SLACKS
 
+FIRST_PRICE_EUR_PER_KWH_PE = 0.05
+PRICE_MARGIN = 1.2
 LABEL = "PERFECT FORESIGHT (comparison only)"
 
 
@@ -32,17 +35,17 @@ def plan_year(
 ) -> PerfectYear:
     """Least cost with E at least `least_kwh_pe`; what is short costs the ceiling. Raises SolveFailed.
 
-    The net rule's binaries are decided with the price of a first solve (of zero where it is slack).
+    The net rule's binaries are decided for an assumed price, which is raised until the dual does not exceed it.
     """
     months = 2 + int(truth.steps * truth.hours / 24 / 28)
     horizon = Horizon(devices, truth.steps, truth.step_s, months=months, solver="ipm")
-    price = ceiling_eur_per_kwh_pe / 10
-    for _ in range(2):
-        demand = YearDemand(least_kwh_pe, ceiling_eur_per_kwh_pe, max(price, 1e-6))
-        plan = horizon.plan(state, truth, 0.0, time_limit_s, demand)
+    assumed = FIRST_PRICE_EUR_PER_KWH_PE
+    while True:
+        demand = YearDemand(least_kwh_pe, ceiling_eur_per_kwh_pe, assumed)
+        plan = horizon.plan(state, truth, 0.0, time_limit_s, demand, nodes=0)
         found = max(0.0, float(horizon.live.duals("primary_year")[0]))
-        short = plan.slacks.get("primary-energy balance of the year", 0.0)
-        if abs(found - price) <= 1e-6 + 0.05 * price:
+        short = plan.slacks.get(SLACKS["slack_primary_kwh_pe"], 0.0)
+        if found <= assumed:
             break
-        price = found
+        assumed = PRICE_MARGIN * found
     return PerfectYear(plan, found, short)

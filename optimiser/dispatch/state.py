@@ -41,7 +41,7 @@ class State:
     @classmethod
     def initial(cls, devices: DeviceSettings, time_s: int) -> State:
         """The state that the settings name."""
-        stored = {device.name: device.initial_kwh for device in (*devices.battery, *devices.vehicles)}
+        stored = {device.name: device.initial_kwh for device in devices.storages}
         heat = {pump.name: pump.initial_store_share * pump.store_kwh for pump in devices.heat_pump}
         return cls(
             time_s=time_s,

@@ -1,4 +1,4 @@
-"""A year (or any period) of dispatch on data: cost, balance and regret of the rule, the rolling horizon and foresight."""
+"""A year (or any period) of dispatch on data: cost and balance of the rule, the rolling horizon and foresight."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from optimiser.dispatch.account import Account
 from optimiser.dispatch.controller import Controller, track
 from optimiser.dispatch.devices import DeviceSettings
-from optimiser.dispatch.fallback import Decision, Source
+from optimiser.dispatch.fallback import Decision, Source, from_plan
 from optimiser.dispatch.foresight import Foresight
 from optimiser.dispatch.model import Plan
 from optimiser.dispatch.plant import Plant, StepFlows
@@ -28,7 +28,7 @@ class YearResult:
 
     name: str
     cost_eur: float
-    """Purchases minus sales, wear, capacity charges, and stored energy missing at the end at its usual worth."""
+    """Purchases minus sales, wear, capacity charges, and what storage lacks at the end at the mean purchase price."""
     balance_kwh_pe: float
     import_kwh: float
     export_kwh: float
@@ -91,7 +91,7 @@ def run(
 
 def stored_kwh(devices: DeviceSettings, state: State) -> float:
     """Energy in batteries and vehicles."""
-    return sum(state.stored_kwh[device.name] for device in (*devices.battery, *devices.vehicles))
+    return sum(state.stored_kwh[device.name] for device in devices.storages)
 
 
 def run_rule(devices: DeviceSettings, truth: Outlook) -> YearResult:
@@ -130,8 +130,6 @@ def run_rolling(
 
 def run_plan(name: str, devices: DeviceSettings, truth: Outlook, plan: Plan) -> YearResult:
     """A plan of the whole period, such as perfect foresight's, run on the plant."""
-    from optimiser.dispatch.fallback import from_plan
-
     return run(name, devices, truth, lambda step, _, __: from_plan(devices, plan, step, Source.OPTIMUM, ""))
 
 

@@ -21,6 +21,7 @@ class Bench(StrEnum):
     INGEST = "ingest"
     API = "api"
     PLAN = "plan"
+    DISPATCH = "dispatch"
 
 
 class _Task(NamedTuple):
@@ -30,10 +31,10 @@ class _Task(NamedTuple):
 
 @commands.command()
 def bench(
-    name: Annotated[Bench, typer.Argument(help="gas, ingest, api or plan.")],
+    name: Annotated[Bench, typer.Argument(help="gas, ingest, api, plan or dispatch.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
-    """Measure gas, ingest from MQTT to the chain, the API under load, or planning, beside a reference."""
+    """Measure gas, ingest from MQTT to the chain, the API under load, planning, or dispatch, beside a reference."""
     if as_json:
         typer.echo(json.dumps(_measure(_Task(name, tell_nobody))))
         return
@@ -67,6 +68,10 @@ def _measure(task: _Task) -> dict[str, Any]:
         from scripts.benches.plan import measure as plan
 
         return plan(tell=task.tell)
+    if task.name is Bench.DISPATCH:
+        from scripts.benches.dispatch import measure as dispatch
+
+        return dispatch(tell=task.tell)
     from scripts.benches.api import measure as api
 
     return api(tell=task.tell)
