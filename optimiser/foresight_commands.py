@@ -18,9 +18,11 @@ from optimiser.balances import BalancesInvalid, fetch_balances, read_balances
 from optimiser.forecast import (
     Baseline,
     ClearSky,
+    Corrected,
     Forecaster,
     HistoryInvalid,
     Learned,
+    Persistence,
     PointModel,
     Score,
     SimilarDays,
@@ -164,9 +166,11 @@ def _forecasters(
     if kind is Kind.GENERATION:
         if site is not None:
             models.append(ClearSky(_site(site)))
+    elif kind is Kind.FACTOR:
+        models.append(Corrected(Persistence("day"), fade_hours=12))
     else:
-        models += [SimilarDays(count=5), SimilarDays(statistic="median")]
-    best = models[-1] if kind is Kind.GENERATION else models[0]
+        models += [SimilarDays(count=5), Corrected(SimilarDays(count=5))]
+    best = models[-1]
     return [
         *(Baseline(model, step_s=step_s, bounds=bounds) for model in models),
         Learned(best, step_s=step_s, bounds=bounds),

@@ -1,11 +1,12 @@
 """Forecasts of load, generation, factors and prices, with quantiles, and their back-test.
 
-`Baseline(SimilarDays())`, `Baseline(Persistence("day"))`, `Baseline(ClearSky(site))` and `Learned(model)` are
-forecasters: `forecast(history, issued_at, steps)` gives a `Forecast`.
+`Baseline(Corrected(SimilarDays(count=5)))` (load, prices), `Baseline(Corrected(Persistence("day"), 12))`
+(factors), `Baseline(ClearSky(site))` (generation) and `Learned(model)` are forecasters:
+`forecast(history, issued_at, steps)` gives a `Forecast`.
 """
 
 from optimiser.forecast.backtest import Score, backtest, scores_table
-from optimiser.forecast.baselines import Persistence, PointModel, SimilarDays
+from optimiser.forecast.baselines import Corrected, Persistence, PointModel, SimilarDays
 from optimiser.forecast.clear_sky import ClearSky, Site
 from optimiser.forecast.forecaster import Baseline
 from optimiser.forecast.grid import HistoryInvalid
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_LEVELS",
     "Baseline",
     "ClearSky",
+    "Corrected",
     "Forecast",
     "Forecaster",
     "HistoryInvalid",

@@ -139,6 +139,44 @@ class SimilarDays:
         return np.ones((origins.size, steps))
 
 
+@dataclass(frozen=True)
+class Corrected:
+    """Another model plus its newest error (mean of the last `recent_hours` hours, one step ahead), fading with
+    `fade_hours`: what makes this morning different from other mornings lasts for some hours.
+    """
+
+    model: PointModel
+    fade_hours: float = 6.0
+    recent_hours: int = 1
+
+    @property
+    def name(self) -> str:
+        """Method and its settings."""
+        return f"{self.model.name}, corrected by the last {self.recent_hours} h"
+
+    @property
+    def days(self) -> int:
+        """Days of history that a forecast looks back on."""
+        return self.model.days + 1
+
+    def points(self, grid: Grid, origins: Integers, steps: int) -> Floats:
+        """Values of shape (origins, steps); without a known error those of the model."""
+        back = np.arange(1, self.recent_hours * grid.per_hour + 1)
+        recent = origins[:, None] - back
+        foreseen = self.model.points(grid, recent.clip(min=0).ravel(), 1).reshape(recent.shape)
+        error = values_before(grid, recent, origins) - foreseen
+        known = ~np.isnan(error)
+        number = known.sum(axis=1)
+        newest = np.where(known, error, 0).sum(axis=1) / np.maximum(number, 1)
+        weight = np.exp(-(np.arange(steps) + 0.5) / grid.per_hour / self.fade_hours)
+        corrected: Floats = self.model.points(grid, origins, steps) + newest[:, None] * weight
+        return corrected
+
+    def scale(self, grid: Grid, origins: Integers, steps: int) -> Floats:
+        """That of the model."""
+        return self.model.scale(grid, origins, steps)
+
+
 def _median(values: Floats) -> Floats:
     """Median over the last axis of what is not NaN; NaN of nothing."""
     ordered = np.sort(values, axis=-1)  # NaN last

@@ -14,6 +14,7 @@ import pytest
 from optimiser.forecast import (
     Baseline,
     ClearSky,
+    Corrected,
     Forecaster,
     HistoryInvalid,
     Learned,
@@ -34,6 +35,7 @@ MAKERS: list[Callable[[], Forecaster]] = [
     lambda: Baseline(SimilarDays()),
     lambda: Baseline(SimilarDays(count=5, statistic="median", alike=True)),
     lambda: Baseline(ClearSky(SITE)),
+    lambda: Baseline(Corrected(SimilarDays(count=5))),
     lambda: Learned(SimilarDays()),
 ]
 
@@ -105,6 +107,20 @@ def test_points_by_hand() -> None:
     ):
         grid_points = _points(model, history, end, 25)
         assert [grid_points[0], grid_points[1], grid_points[24]] == expected, model.name
+
+
+def test_the_newest_error_fades() -> None:
+    values = np.tile(np.arange(24.0), 20)
+    values[-2:] += 4, 8
+    history = series(values)
+    for model, newest in ((Corrected(Persistence("day")), 8), (Corrected(Persistence("day"), 6, 2), 6)):
+        points = _points(model, history, utc("2019-01-21"), 24)
+        plain = _points(Persistence("day"), history, utc("2019-01-21"), 24)
+        np.testing.assert_allclose(points - plain, newest * np.exp(-(np.arange(24) + 0.5) / 6))
+    history.iloc[-1] = np.nan
+    unknown = _points(Corrected(Persistence("day")), history, utc("2019-01-21"), 23)
+    plain = _points(Persistence("day"), history, utc("2019-01-21"), 23)
+    np.testing.assert_array_equal(unknown, plain)
 
 
 def _points(model: Any, history: pd.Series[Any], at: pd.Timestamp, steps: int) -> Any:
