@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 import structlog
 from prometheus_client import Counter, Gauge
 
-from contracts.chain import ChainUnavailable
 from contracts.hour import format_time_utc
 from contracts.setpoint import SetpointDomain, SetpointInvalid, SignedProposal
 from gateway.clock import Clock
@@ -115,7 +114,7 @@ class Control:
     def submit(self, body: bytes) -> dict[str, Any]:
         """Take a proposal's document: what was accepted, the same again for one that was accepted before.
 
-        Raises ProposalRefused (and keeps the refusal), OutboxUnusable and ChainUnavailable when nothing could
+        Raises ProposalRefused (and keeps the refusal), OutboxUnusable and OSError when nothing could
         be decided.
         """
         with self._submitting:
@@ -184,12 +183,16 @@ class Control:
                 self._keep(events)
                 self._command()
                 self.problem = ""
-            except (OutboxUnusable, ChainUnavailable, OSError) as error:
+            except Exception as error:  # whatever it is, the devices still need their schedule
+                expected = isinstance(error, (OutboxUnusable, OSError))
                 if self.problem != str(error):
-                    log.error("devices cannot be commanded", reason=str(error))
-                self.problem = str(error)
+                    log.error("devices cannot be commanded", reason=str(error), exc_info=not expected)
+                self.problem = str(error) or type(error).__name__
                 for event in events:
-                    self._events.put(event)
+                    if expected:
+                        self._events.put(event)
+                    else:
+                        event.done()
                 self._stopping.wait(RETRY_S)
 
     def _keep(self, events: list[_Heard]) -> None:

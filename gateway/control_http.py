@@ -1,5 +1,6 @@
 """Proposals over HTTP, and what came of them (`gateway.control`)."""
 
+import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -47,7 +48,7 @@ def add_control(application: FastAPI, gateway: "Gateway") -> None:
             raise _problem(refused) from None
         except OutboxFull as error:
             raise Problem(507, "Outbox full", f"nothing was kept: {error}") from None
-        except (OutboxUnusable, OSError) as error:
+        except (OutboxUnusable, OSError, sqlite3.Error) as error:
             raise Problem(503, "Not decided", f"nothing was kept, send it again: {error}") from None
 
     @application.get("/v1/proposals/{digest}", summary="An accepted proposal as it was signed")

@@ -13,6 +13,7 @@ from gateway.outbox import transaction
 from gateway.setpoint_messages import Answer, Command, DeviceState, Source, read_state
 
 KEPT_REFUSALS: Final = 1000
+"""Of optimisers, and as many of others, who may send anything and cannot push the former out."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS control_proposals (
@@ -111,7 +112,7 @@ class ControlStore:
     def refuse(
         self, now_s: int, optimiser: str | None, digest: bytes | None, kind: str, detail: str, document: bytes
     ) -> None:
-        """Keep a refusal, the latest ones; a document only of a known optimiser, others may send anything."""
+        """Keep a refusal: the latest ones of known optimisers with their documents, and of all others."""
         with transaction(self._db):
             self._db.execute(
                 "INSERT INTO control_refusals (refused_s, optimiser, digest, kind, detail, document) "
@@ -119,8 +120,9 @@ class ControlStore:
                 (now_s, optimiser, digest, kind, detail, document if optimiser else None),
             )
             self._db.execute(
-                "DELETE FROM control_refusals WHERE id <= (SELECT max(id) FROM control_refusals) - ?",
-                (KEPT_REFUSALS,),
+                "DELETE FROM control_refusals WHERE (optimiser IS NULL) = ?1 AND id <= (SELECT id FROM "
+                "control_refusals WHERE (optimiser IS NULL) = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                (optimiser is None, KEPT_REFUSALS),
             )
 
     def planned(self, device: str, time_s: int) -> Target | None:

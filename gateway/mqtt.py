@@ -156,8 +156,11 @@ class MqttIntake:
         device, kind = message.topic.split("/")[3], message.topic.split("/")[5]
         down = f"ped/v1/{self._district}/{device}/down/receipts"
         number, qos = message.mid, message.qos
-        if kind != "readings" and self._control is not None:
-            self._control.heard(device, kind, bytes(message.payload), lambda: client.ack(number, qos))
+        if kind != "readings":
+            if self._control is None:  # the broker keeps subscriptions of before the control was taken away
+                client.ack(number, qos)
+            else:
+                self._control.heard(device, kind, bytes(message.payload), lambda: client.ack(number, qos))
             return
 
         def done(receipt: Receipt) -> None:
