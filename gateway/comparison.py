@@ -5,10 +5,13 @@ import io
 import sqlite3
 from typing import Any, Final
 
+import msgspec
+
 from contracts.hour import HOUR_S, format_time_utc, hour_of
 from contracts.reading import Status
 from gateway.config import GatewayConfig, PointTable
 from gateway.records import Records
+from gateway.setpoint_messages import read_state
 
 COLUMNS: Final = (
     "device",
@@ -166,6 +169,26 @@ class Comparison:
             }
             for refused_s, optimiser, digest, kind, detail in rows
         ]
+
+    def devices(self) -> list[dict[str, Any]]:
+        """Devices that take set-points: their limits here, and what they declared last."""
+        heard = {
+            device: (read_state(state), heard_s)
+            for device, state, heard_s in self._db.execute(
+                "SELECT device, state, heard_s FROM control_states"
+            )
+        }
+        result = []
+        for table in self._config.controllable:
+            state, heard_s = heard.get(table.device, (None, None))
+            result.append(
+                {
+                    **table.model_dump(mode="json"),
+                    "declared": None if state is None else msgspec.to_builtins(state),
+                    "heard_utc": None if heard_s is None else format_time_utc(heard_s),
+                }
+            )
+        return result
 
     def document(self, digest: bytes) -> bytes | None:
         """An accepted proposal as it was signed."""

@@ -80,6 +80,12 @@ def add_control(application: FastAPI, gateway: "Gateway") -> None:
             },
         )
 
+    @application.get("/v1/control/devices", summary="What devices can do now")
+    def devices(request: Request) -> list[dict[str, Any]]:
+        """For the operator, and the optimiser that has the token: limits, and what each declared last."""
+        _require_operator(gateway, request)
+        return _ask(gateway, lambda comparison: comparison.devices())
+
     @application.get("/v1/control.csv", summary="The same set-points as CSV")
     def control_csv(request: Request, from_utc: Time = None, until_utc: Time = None) -> Response:
         """For the operator: one line for each command."""

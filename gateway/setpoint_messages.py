@@ -14,9 +14,11 @@ one with the highest `id` holds. With none that covers it the device follows its
     {"id": 12, "status": "clipped", "setpoint_w": -900, "detail": "battery holds 225 Wh"}
 
 `up/status`, device to gateway, retained, and the last will of the connection. `min_w` and `max_w` are the
-powers that it can hold now, until `until_utc` where it knows that. More fields may follow:
+powers that it can hold now, until `until_utc` where it knows that; `readout` is its state in numbers, whose
+names carry the unit, for who plans. More fields may follow:
 
-    {"status": "online", "time_utc": "2026-07-15T12:00:00Z", "min_w": 0, "max_w": 3000}
+    {"status": "online", "time_utc": "2026-07-15T12:00:00Z", "min_w": 0, "max_w": 3000,
+     "readout": {"stored_wh": 5200}}
 """
 
 from typing import Literal
@@ -80,6 +82,7 @@ class DeviceState(msgspec.Struct, frozen=True):
     max_w: int | None = None
     until_utc: str | None = None
     detail: str = ""
+    readout: dict[str, float] = {}
 
     @property
     def until_s(self) -> int | None:

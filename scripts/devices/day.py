@@ -27,7 +27,6 @@ from optimiser.dispatch.state import State
 from optimiser.proposal import ProposalRejected, Proposer, SequenceFile, send
 from scripts.devices.day_inputs import DayInputs, outdoor_degc, read_day
 from scripts.devices.physics import THERMOSTAT_K, Battery, HeatPump, Trip, Vehicle
-from scripts.devices.simulated import INTERVAL_S, SimulatedDevice
 from scripts.devices.stage import DISTRICT, GATEWAY, Equipment, Stage
 from scripts.replay.processes import Supervisor
 
@@ -141,21 +140,19 @@ def equipment(start_s: int) -> list[Equipment]:
     ]
 
 
-def state_of(devices: dict[str, SimulatedDevice], time_s: int) -> State:
-    """The state that the devices report, for planning."""
+def state_of(readouts: dict[str, dict[str, float]], time_s: int) -> State:
+    """The state for planning, from what the devices declare; meters counted from the day's midnight on."""
     battery, fleet, pump = SETTINGS.battery[0], SETTINGS.vehicles[0], SETTINGS.heat_pump[0]
-    readouts = {name: device.model.readout() for name, device in devices.items()}
-    energies_kwh = [done.power_w * INTERVAL_S / HOUR_S / 1000 for done in devices[fleet.name].done]
-    excess_kwh = sum(-e if e < 0 else -e * fleet.round_trip for e in energies_kwh)
+    driven = readouts[fleet.name]
     return replace(
         State.initial(SETTINGS, time_s),
         stored_kwh={
             battery.name: readouts[battery.name]["stored_wh"] / 1000,
-            fleet.name: readouts[fleet.name]["stored_wh"] / 1000,
+            fleet.name: driven["stored_wh"] / 1000,
             pump.name: readouts[pump.name]["store_wh"] / 1000,
         },
         room_degc={pump.name: readouts[pump.name]["room_degc"]},
-        vehicle_excess_kwh={fleet.name: excess_kwh},
+        vehicle_excess_kwh={fleet.name: (driven["supply_wh"] - fleet.round_trip * driven["draw_wh"]) / 1000},
     )
 
 
@@ -216,8 +213,10 @@ class _Day:
         return lambda command: command.source == source
 
     def _propose(self, now_s: int, hour: int) -> None:
+        declared = self._declared(now_s)
+        readouts = {name: entry["readout"] for name, entry in declared.items()}
+        state, outlook = state_of(readouts, now_s), self._inputs.outlook(hour)
         began = time.perf_counter()
-        state, outlook = state_of(self._stage.devices, now_s), self._inputs.outlook(hour)
         decision = self._controller.decide(state, outlook, PRIMARY_EUR_PER_KWH_PE)
         self._plan_ms.append(1000 * (time.perf_counter() - began))
         self._sources.append(str(decision.source))
@@ -228,7 +227,7 @@ class _Day:
                 if decision.plan is None
                 else decision.plan.power_kw[name][decision.place :].tolist()
             )
-            powers[name] = self._within_limits(name, now_s, [round(1000 * kw) for kw in planned])
+            powers[name] = self._within_limits(name, declared[name], [round(1000 * kw) for kw in planned])
         seen = {name: getattr(outlook, name).tolist() for name in outlook.SERIES}
         signed = self._proposer.propose(
             powers,
@@ -244,14 +243,23 @@ class _Day:
         folder.mkdir(exist_ok=True)
         (folder / f"{signed.proposal.sequence:04d}.json").write_bytes(signed.to_json())
 
-    def _within_limits(self, name: str, now_s: int, powers_w: list[int]) -> list[int]:
+    def _declared(self, now_s: int) -> dict[str, dict[str, Any]]:
+        """What every device declares now, asked of the gateway."""
+        deadline, now_utc = time.monotonic() + ANSWER_S, format_time_utc(now_s)
+        while time.monotonic() < deadline:
+            answer = self._client.get("/v1/control/devices").raise_for_status().json()
+            declared = {entry["device"]: entry["declared"] for entry in answer if entry["declared"]}
+            known = {name for name, entry in declared.items() if entry["time_utc"] == now_utc}
+            if known == set(self._stage.devices):
+                return declared
+            time.sleep(0.02)
+        raise DayFailed(f"at {now_utc} the gateway knows {declared}")
+
+    def _within_limits(self, name: str, declared: dict[str, Any], powers_w: list[int]) -> list[int]:
         """Whole watts within the gateway's limits; the first within what the device declares for now."""
-        limits, possible = (
-            self._stage.equipment[name],
-            self._stage.devices[name].model.possible(now_s, INTERVAL_S),
-        )
+        limits = self._stage.equipment[name]
         kept = [min(max(power_w, limits.min_w), limits.max_w) for power_w in powers_w]
-        return [round(possible.clip(kept[0])), *kept[1:]]
+        return [min(max(kept[0], declared["min_w"]), declared["max_w"]), *kept[1:]]
 
     def _forge(self, now_s: int) -> None:
         """Somebody with another key asks for full discharge; it must not come through."""

@@ -172,6 +172,7 @@ class SimulatedDevice:
                 possible.max_w,
                 format_time_utc(self._now_s + INTERVAL_S),
                 possible.because,
+                {**self.model.readout(), **self._posted_wh},
             )
         )
 

@@ -225,7 +225,9 @@ def test_what_is_not_in_order_is_refused_whole_kept_and_changes_nothing(
     world: World, site: Site, battery: Battery
 ) -> None:
     with running(site.path) as gateway:
-        battery.device.declare(DeviceState("online", at(10), -5000, 300, detail="holds 75 Wh less than full"))
+        battery.device.declare(
+            DeviceState("online", at(10), -5000, 300, None, "holds 75 Wh less than full", {"stored_wh": 9925})
+        )
         first = site.signed(10, 200, sequence=5)
         assert propose(gateway, first).status_code == 200
         wait_until(battery.heard("proposal", 200), "the accepted set-point")
@@ -271,6 +273,9 @@ def test_what_is_not_in_order_is_refused_whole_kept_and_changes_nothing(
         assert "'ghost'" in unknown["refused"][1]["detail"]
         garbage = ask(gateway, "POST", "/v1/proposals", content=b'{"force": true}')
         assert (garbage.status_code, garbage.json()["type"]) == (400, "urn:ped:problem:malformed")
+        (device,) = ask(gateway, "GET", "/v1/control/devices").json()
+        assert (device["device"], device["min_w"], device["safe_w"]) == ("battery", -5000, SAFE_W)
+        assert (device["declared"]["max_w"], device["declared"]["readout"]) == (300, {"stored_wh": 9925})
         kept = ask(gateway, "GET", "/v1/control").json()
         assert len(kept["proposals"]) == 1
         assert len(kept["refusals"]) == len(cases) + 2
