@@ -4,7 +4,7 @@ The binary of the net rule (`statement.py`) is decided before solving wherever i
 
 - own load cannot be positive: nothing is bought for load (`u = 1`);
 - own load cannot be negative and `buy - sell >= price (f_imp - f_avg)`: selling while buying for load never
-  pays, so `u = 0` without the row that forbids it;
+  pays, so `u = 0` without the row that forbids it (import for load stays below all import);
 - both factors of import are equal, or primary energy has no price: `u` does not matter.
 
 In the hours that are left `u` is first relaxed. If the optimum claims no more import for load than the rule
@@ -173,6 +173,7 @@ class Horizon:
         live.set("own_load_kwh", own)
         live.set("own_load_m", np.maximum(0.0, -own))
         live.set("net_import_kwh", np.where(undecided, bought, INFINITY))
+        live.set("import_kwh", np.where(certain, 0.0, INFINITY))
         exportable = h * hours.sums(outlook.pv_kw + discharge_most) + np.maximum(0.0, -bought)
         live.set("net_import_m", np.where(undecided, exportable, 0.0))
         most = np.maximum(0.0, own_most)

@@ -147,7 +147,7 @@ def fill_heat_pumps(
 ) -> Floats:
     """Heat pumps, stores, rooms. Returns the most that they can draw."""
     pumps, h = devices.heat_pump, outlook.hours
-    cops, drifts, starts, worths = [], [], [], []
+    cops, drifts, starts, worths, reheating = [], [], [], [], []
     for pump in pumps:
         cop = pump.cop(outlook.outdoor_degc)
         kept = pump.room_kept(h)
@@ -157,10 +157,12 @@ def fill_heat_pumps(
         drifts.append(drift)
         starts.append(pump.store_kept(h) * _within(state.stored_kwh[pump.name], pump.store_kwh))
         worths.append(worth.cheap_eur_per_kwh / float(cop.mean()))
+        reheating.append(pump.capacitance_kwh_per_k * worth.usual_eur_per_kwh / float(cop.mean()))
     live.set("heat_pump_cop", np.concatenate(cops) if cops else np.empty(0))
     live.set("room_drift_k", np.concatenate(drifts) if drifts else np.empty(0))
     live.set("store_start_kwh", np.array(starts))
     live.set("store_worth_eur_per_kwh", np.array(worths))
+    live.set("reheating_eur_per_k", np.array(reheating))
     return np.full(outlook.steps, sum(pump.power_kw for pump in pumps))
 
 

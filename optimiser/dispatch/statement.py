@@ -6,7 +6,7 @@ net charge `S` (`N = D + S`): import for load is `il = max(0, min(D, N))`, every
     E = -f_imp N - (f_imp - f_exp) max(0, -N) + (f_imp - f_avg) il          (domain.md §4)
 
 `il` is rewarded, so it must be kept down to that: `il <= D + M u`, `il <= N + M u`, `il <= M (1 - u)` with `u`
-binary (1: nothing bought for load). `u` is decided before solving in all hours but a few, see `model.py`. E of
+binary (1: nothing bought for load), and `il <= import`. `u` is decided before solving in all hours but a few, see `model.py`. E of
 the hours is one variable, `primary_kwh_pe`; its price in the objective carries the year (`price.py`), or a row
 demands the year's balance (`perfect.py`). Vehicles that discharge more in a UTC day than they charged brought
 energy in: it counts as import at the day's largest factor (domain.md §2).
@@ -202,8 +202,8 @@ def _heat_pumps(m: Any, devices: DeviceSettings, hours: float) -> None:
     m.room_cool = pyo.Constraint(
         m.H, m.T, rule=lambda _, k, t: m.room_degc[k, t] - hot[k, t] <= pumps[k].room_max_degc
     )
-    last = m.T.last()
-    m.costs += [-worth[k] * m.store_kwh[k, last] for k in m.H]
+    last, reheating = m.T.last(), _param(m, "reheating_eur_per_k", m.H)
+    m.costs += [-worth[k] * m.store_kwh[k, last] + reheating[k] * m.slack_cold_k[k, last] for k in m.H]
 
 
 def _shiftable(m: Any, devices: DeviceSettings, hours: float) -> None:
@@ -260,7 +260,7 @@ def _primary_energy(m: Any, hours: float, devices: DeviceSettings) -> None:
     own_kwh, own_m = _param(m, "own_load_kwh", m.J), _param(m, "own_load_m", m.J)
     net_kwh, net_m = _param(m, "net_import_kwh", m.J), _param(m, "net_import_m", m.J)
     most_kwh, most_m = _param(m, "load_import_most_kwh", m.J), _param(m, "load_import_m", m.J)
-    exported_kwh = _param(m, "exported_kwh", m.J)
+    import_kwh, exported_kwh = _param(m, "import_kwh", m.J), _param(m, "exported_kwh", m.J)
     in_hour = _param(m, "in_hour", pyo.Set(initialize=slots.pairs, dimen=2)) if slots.per > 1 else None
 
     def total(variable: Any, j: int) -> Any:
@@ -274,6 +274,10 @@ def _primary_energy(m: Any, hours: float, devices: DeviceSettings) -> None:
     )
     m.within_net_import = pyo.Constraint(
         m.J, rule=lambda _, j: il[j] - total(m.net_kw, j) - net_m[j] * u[j] <= net_kwh[j]
+    )
+    m.within_import = pyo.Constraint(
+        m.J,
+        rule=lambda _, j: il[j] - total(m.import_kw, j) - total(m.slack_import_kw, j) <= import_kwh[j],
     )
     m.either = pyo.Constraint(m.J, rule=lambda _, j: il[j] + most_m[j] * u[j] <= most_kwh[j])
     m.hour_export = pyo.Constraint(
