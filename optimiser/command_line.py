@@ -17,7 +17,8 @@ from optimiser.planning.net_rule import plan as make_plan
 from optimiser.planning.paper import Reproduction, reproduce
 from optimiser.planning.plan import Plan
 from optimiser.planning.solve import SolverFailed, Status
-from optimiser.report.files import plan_document, to_json, write
+from optimiser.report.documents import plan_document, to_json
+from optimiser.report.files import write
 from optimiser.series import SeriesError
 
 commands = typer.Typer()
@@ -44,7 +45,7 @@ def plan(
     paper: Annotated[
         bool, typer.Option("--paper", help="Reproduce the published scenarios and compare; no CASE.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for plan.json and flows.csv.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, plan.json and flows.csv.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Plan a district: what to build so that it is positive at the best net present value.

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas
 
+from optimiser.planning.energy_flows import Link, hourly_balances, links_of
 from optimiser.planning.indicators import Indicator, indicators_of
 from optimiser.planning.model import BALANCE, GHG, PRIMARY_ENERGY, District
 from optimiser.planning.solve import Solution, Status
@@ -54,6 +56,13 @@ class Plan:
     duals: tuple[Dual, ...] = ()
     cash_flow_eur: tuple[float, ...] = ()
     """Year 0 to the last, each paid at the year's end, not discounted."""
+    payments_eur: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """The parts of the cash flow by what is paid for; discounted with `interest` they sum to the NPV."""
+    interest: float = 0.0
+    step_h: float = 1.0
+    """Hours per row of `flows`."""
+    links: tuple[Link, ...] = ()
+    """The year's energy from node to node."""
     explanation: tuple[str, ...] = ()
     """Sentences: which rule was applied, why nothing is possible, what would make it possible."""
 
@@ -78,6 +87,8 @@ def without_solution(district: District, solution: Solution, explanation: tuple[
         float("nan"),
         solution.seconds,
         explanation=explanation,
+        interest=case.economy.interest,
+        step_h=district.hourly.step_h,
     )
 
 
@@ -93,6 +104,7 @@ def make_plan(
         for name in flows.columns
         if name.endswith("_kw")
     }
+    payments = _payments(district, x)
     return Plan(
         case.title,
         case.profile,
@@ -108,7 +120,11 @@ def make_plan(
         indicators=indicators_of(district, x, flows),
         flows=flows,
         duals=_duals(district, solution),
-        cash_flow_eur=_cash_flow(district, x),
+        cash_flow_eur=tuple(float(value) for value in np.sum(list(payments.values()), axis=0)),
+        payments_eur=payments,
+        interest=case.economy.interest,
+        step_h=step_h,
+        links=links_of(district, x),
         explanation=explanation,
     )
 
@@ -131,21 +147,27 @@ def _flows(district: District, x: np.ndarray) -> pandas.DataFrame:
     table["charge_kw"] = table["charge_from_production_kw"] + table["import_kw"] - table["import_load_kw"]
     table["buy_eur_per_kwh"] = district.inputs.of("grid", "buy_eur_per_kwh")
     table["sell_eur_per_kwh"] = district.inputs.of("grid", "sell_eur_per_kwh")
-    return pandas.DataFrame(table, index=district.inputs.times_utc)
+    found = pandas.DataFrame(table, index=district.inputs.times_utc)
+    return found.assign(**hourly_balances(district, x, found))
 
 
-def _cash_flow(district: District, x: np.ndarray) -> tuple[float, ...]:
+def _payments(district: District, x: np.ndarray) -> dict[str, tuple[float, ...]]:
     economy, hourly = district.case.economy, district.hourly
-    flow = np.zeros(economy.years + 1)
+    paid: dict[str, np.ndarray] = {}
+
+    def add(name: str, year: slice | int, eur: Any) -> None:
+        paid.setdefault(name, np.zeros(economy.years + 1))[year] += eur
+
     for size in district.sizes.values():
         amount = hourly.evaluate_total(size.amount, x)
         for year, share in economy.payments(size.lifetime_years):
-            flow[year] -= share * size.eur_per_unit * amount
-        flow[1:] -= size.eur_per_unit_a * amount
+            name = "investment" if year == 0 else "replacement" if share > 0 else "rest value"
+            add(name, year, -share * size.eur_per_unit * amount)
+        add("upkeep", slice(1, None), -size.eur_per_unit_a * amount)
     for cost in district.costs:
         eur = hourly.evaluate_total(cost.eur, x)
-        flow[1:] -= eur * (1 + cost.growth) ** np.arange(economy.years)
-    return tuple(float(value) for value in flow)
+        add(cost.name, slice(1, None), -eur * (1 + cost.growth) ** np.arange(economy.years))
+    return {name: tuple(float(value) for value in values) for name, values in paid.items()}
 
 
 def _duals(district: District, solution: Solution) -> tuple[Dual, ...]:

@@ -1,59 +1,18 @@
-"""A plan as JSON and CSV."""
+"""Writes what planning found to a folder."""
 
-import json
-import math
 from pathlib import Path
-from typing import Any
 
 from optimiser.planning.plan import Plan
-
-
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """Everything but the hourly flows; what has no value is null."""
-    return {
-        "title": plan.title,
-        "profile": plan.profile,
-        "formula": plan.formula,
-        "status": str(plan.status),
-        "npv_eur": _finite(plan.npv_eur),
-        "bound_eur": _finite(plan.bound_eur),
-        "gap": _finite(plan.gap),
-        "solver_s": round(plan.seconds, 3),
-        "explanation": list(plan.explanation),
-        "sizes": {name: {"value": size.value, "unit": size.unit} for name, size in plan.sizes.items()},
-        "yearly_mwh": dict(plan.yearly_mwh),
-        "indicators": {
-            entry.identifier: {"value": _finite(entry.value), "unit": entry.unit, "formula": entry.formula}
-            for entry in plan.indicators
-        },
-        "duals": [
-            {"name": dual.name, "value": dual.value, "unit": dual.unit, "sentence": dual.sentence}
-            for dual in plan.duals
-        ],
-        "cash_flow_eur": list(plan.cash_flow_eur),
-    }
-
-
-def to_json(plan: Plan) -> str:
-    """One JSON object."""
-    return json.dumps(plan_document(plan), indent=2, allow_nan=False, ensure_ascii=False)
-
-
-def to_csv(plan: Plan) -> str:
-    """The hourly flows; a unit ends each column's name."""
-    return str(plan.flows.to_csv(float_format="%.6f", date_format="%Y-%m-%dT%H:%MZ", lineterminator="\n"))
+from optimiser.report.documents import to_csv, to_json
+from optimiser.report.page import render
 
 
 def write(plan: Plan, folder: Path) -> list[Path]:
-    """`plan.json` and, if there is a plan, `flows.csv`. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "plan.json"]
-    written[0].write_text(to_json(plan) + "\n", "utf-8")
+    """`report.html`, `plan.json` and, if there is a plan, `flows.csv`. Raises OSError."""
+    texts = {"report.html": render(plan), "plan.json": to_json(plan) + "\n"}
     if not plan.flows.empty:
-        written.append(folder / "flows.csv")
-        written[1].write_text(to_csv(plan), "utf-8")
-    return written
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+        texts["flows.csv"] = to_csv(plan)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, "utf-8")
+    return [folder / name for name in texts]
