@@ -141,8 +141,8 @@ class SimilarDays:
 
 @dataclass(frozen=True)
 class Corrected:
-    """Another model plus its newest error (mean of the last `recent_hours` hours, one step ahead), fading with
-    `fade_hours`: what makes this morning different from other mornings lasts for some hours.
+    """Another model plus its newest error (mean over the last `recent_hours`, one step ahead), which fades
+    with `fade_hours`: what makes this morning different from other mornings lasts for some hours.
     """
 
     model: PointModel
