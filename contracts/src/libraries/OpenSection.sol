@@ -9,7 +9,7 @@ import { Word } from "./Word.sol";
 /// @title Sums of an open batch's section: one hour of all open points of a gateway
 /// @notice Records (8 bytes, see ILedger.OpenBatch) lie against manifest entries (8 bytes: kind u8, renewable u8, efficiency_permille
 /// u16, cap_wh u32; see IRegistry.openContext), four of each in a word. Words whose records are all measured, within their caps
-/// and of the common kinds are summed together; any other word goes record by record.
+/// and of the common kinds are added up as they are while their four kinds stay the same; any other word goes record by record.
 library OpenSection {
     uint256 internal constant RECORD_BYTES = 8;
 
@@ -17,6 +17,8 @@ library OpenSection {
     /// @dev In each of the four lanes of 64 bits: the two status bits; the cap.
     uint256 private constant STATUS_BITS = 0x8000000080000000800000008000000080000000800000008000000080000000;
     uint256 private constant CAPS = 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
+    /// @dev In each of the four lanes of 64 bits of a manifest: the kind.
+    uint256 private constant KINDS = 0xff00000000000000ff00000000000000ff00000000000000ff00000000000000;
     /// @dev Bit k: kind k needs more than two additions to the hour word.
     uint256 private constant UNCOMMON_KINDS = ~uint256(0x57);
 
@@ -35,6 +37,10 @@ library OpenSection {
             uint256 points = manifest.length / RECORD_BYTES;
             uint256 lanes;
             uint256 measured = points;
+            // The common words since the four kinds last changed. A kind's caps in a district stay below 2^32 (ILedger,
+            // assumptions), and so do the two energies of each lane: none reaches its neighbour.
+            uint256 together;
+            uint256 kinds;
             for (uint256 i = 0; i < points; i += 4) {
                 uint256 records = Word.inCalldata(payload, offset + i * RECORD_BYTES);
                 uint256 entries = Word.inMemory(manifest, i * RECORD_BYTES);
@@ -43,14 +49,20 @@ library OpenSection {
                     records = (records >> unused) << unused;
                     entries = (entries >> unused) << unused;
                 }
-                if (_isCommon(records, entries)) {
-                    lanes += _fourSums(records, entries);
+                bool measuredWithinCaps = _areMeasuredWithinCaps(records, entries);
+                if (measuredWithinCaps && entries & KINDS == kinds) {
+                    together += records;
+                } else if (measuredWithinCaps && _areCommon(entries)) {
+                    lanes += _fourSums(together, kinds);
+                    together = records;
+                    kinds = entries & KINDS;
                 } else {
                     (uint256 hour, uint256 exceptions) = _oneByOne(records, entries, i, sums);
                     lanes += hour;
                     measured -= exceptions;
                 }
             }
+            lanes += _fourSums(together, kinds);
             // A load's supply would stand above the six lanes: name it.
             if (lanes >> Lane.MEASURED != 0) _refuseLoadSupply(payload, offset, manifest);
             if (sums.extra != 0) lanes += 1 << Lane.EXTRAS;
@@ -59,33 +71,39 @@ library OpenSection {
         }
     }
 
-    /// @dev Whether all four records are measured (no status bit), at most their caps, and of common kinds. A cap and an energy have
-    /// 31 bits: cap + 2^31 - energy keeps bit 31 exactly if energy <= cap, and no lane borrows from the next.
-    function _isCommon(uint256 records, uint256 entries) private pure returns (bool) {
+    /// @dev Whether all four records are measured (no status bit) and at most their caps. A cap and an energy have 31 bits:
+    /// cap + 2^31 - energy keeps bit 31 exactly if energy <= cap, and no lane borrows from the next.
+    function _areMeasuredWithinCaps(uint256 records, uint256 entries) private pure returns (bool) {
         unchecked {
             uint256 caps = entries & CAPS;
             caps |= caps << 32;
-            uint256 within = ((caps | STATUS_BITS) - records) & ~records & STATUS_BITS;
-            uint256 uncommon = (UNCOMMON_KINDS >> (entries >> 248)) | (UNCOMMON_KINDS >> ((entries >> 184) & 0xff))
-                | (UNCOMMON_KINDS >> ((entries >> 120) & 0xff)) | (UNCOMMON_KINDS >> ((entries >> 56) & 0xff));
-            return within == STATUS_BITS && uncommon & 1 == 0;
+            return ((caps | STATUS_BITS) - records) & ~records & STATUS_BITS == STATUS_BITS;
         }
     }
 
-    function _fourSums(uint256 records, uint256 entries) private pure returns (uint256 lanes) {
+    /// @dev Whether all four kinds are common.
+    function _areCommon(uint256 entries) private pure returns (bool) {
+        uint256 uncommon = (UNCOMMON_KINDS >> (entries >> 248)) | (UNCOMMON_KINDS >> ((entries >> 184) & 0xff))
+            | (UNCOMMON_KINDS >> ((entries >> 120) & 0xff)) | (UNCOMMON_KINDS >> ((entries >> 56) & 0xff));
+        return uncommon & 1 == 0;
+    }
+
+    /// @param together sums of records: supply and draw of 32 bits each in every lane
+    function _fourSums(uint256 together, uint256 kinds) private pure returns (uint256 lanes) {
+        if (together == 0) return 0;
         unchecked {
-            uint256 kind = (entries >> 245) & 0x7f8;
-            lanes = (records >> 224) << Lane.supplyOf(kind);
-            lanes += ((records >> 192) & ENERGY) << Lane.drawOf(kind);
-            kind = (entries >> 181) & 0x7f8;
-            lanes += ((records >> 160) & ENERGY) << Lane.supplyOf(kind);
-            lanes += ((records >> 128) & ENERGY) << Lane.drawOf(kind);
-            kind = (entries >> 117) & 0x7f8;
-            lanes += ((records >> 96) & ENERGY) << Lane.supplyOf(kind);
-            lanes += ((records >> 64) & ENERGY) << Lane.drawOf(kind);
-            kind = (entries >> 53) & 0x7f8;
-            lanes += ((records >> 32) & ENERGY) << Lane.supplyOf(kind);
-            lanes += (records & ENERGY) << Lane.drawOf(kind);
+            uint256 kind = (kinds >> 245) & 0x7f8;
+            lanes = (together >> 224) << Lane.supplyOf(kind);
+            lanes += ((together >> 192) & 0xffffffff) << Lane.drawOf(kind);
+            kind = (kinds >> 181) & 0x7f8;
+            lanes += ((together >> 160) & 0xffffffff) << Lane.supplyOf(kind);
+            lanes += ((together >> 128) & 0xffffffff) << Lane.drawOf(kind);
+            kind = (kinds >> 117) & 0x7f8;
+            lanes += ((together >> 96) & 0xffffffff) << Lane.supplyOf(kind);
+            lanes += ((together >> 64) & 0xffffffff) << Lane.drawOf(kind);
+            kind = (kinds >> 53) & 0x7f8;
+            lanes += ((together >> 32) & 0xffffffff) << Lane.supplyOf(kind);
+            lanes += (together & 0xffffffff) << Lane.drawOf(kind);
         }
     }
 
