@@ -79,9 +79,9 @@ class Hourly:
 
     def series(self, name: str, values: Any) -> Any:
         """A known series, one value per interval; use it as `series[t]`. Raises ModelInvalid."""
+        if np.shape(values) not in ((), (self.steps,)):
+            raise ModelInvalid(f"series {name!r} has {np.size(values)}, not {self.steps} values")
         array = np.array(np.broadcast_to(np.asarray(values), (self.steps,)))
-        if np.asarray(values).shape not in ((), (self.steps,)):
-            raise ModelInvalid(f"series {name!r} has {np.asarray(values).shape}, not {self.steps} values")
         if not np.isfinite(array).all():
             raise ModelInvalid(f"series {name!r}: value {int(np.argmin(np.isfinite(array)))} is not finite")
         start: dict[str, Any] = {"initialize": dict(enumerate(array.tolist()))} if self._expanded else {}

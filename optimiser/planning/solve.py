@@ -17,6 +17,10 @@ from optimiser.planning.hourly import Floats, Lp
 INTERIOR_FROM_ROWS = 30_000
 INTERIOR_POINT = {"solver": "hipo", "hipo_system": "augmented", "run_crossover": "off"}
 
+STALLED: tuple[tuple[str, str | int], ...] = (("user_objective_scale", -10), ("solver", "ipx"))
+"""What is tried, one after the other, when HiPO makes no progress (one of the 22 published scenarios): the
+cost in units of 2^10 EUR, then the older interior point solver, which is slower."""
+
 
 class Status(StrEnum):
     """What the solver found."""
@@ -50,13 +54,14 @@ class Solver:
         self.lp = lp
         self._highs = highspy.Highs()
         self._set("output_flag", False)
-        self._integer = bool(lp.is_integer.any())
-        if self._integer:
-            self._set("mip_rel_gap", 1e-9)
+        integer = bool(lp.is_integer.any())
+        self._interior = not integer and lp.matrix.shape[0] > INTERIOR_FROM_ROWS
+        if integer:
+            self._set("mip_rel_gap", 1e-7)
         elif simplex_iterations is not None:
             self._set("solver", "simplex")
             self._set("simplex_iteration_limit", simplex_iterations)
-        elif lp.matrix.shape[0] > INTERIOR_FROM_ROWS:
+        elif self._interior:
             for name, value in INTERIOR_POINT.items():
                 self._set(name, value)
         if self._highs.passModel(_highs_lp(lp)) == highspy.HighsStatus.kError:
@@ -77,6 +82,13 @@ class Solver:
         start = time.perf_counter()
         self._highs.run()
         status = self._highs.getModelStatus()
+        for name, value in STALLED:
+            if status != highspy.HighsModelStatus.kUnknown or not self._interior:
+                break
+            self._set(name, value)
+            self._highs.clearSolver()
+            self._highs.run()
+            status = self._highs.getModelStatus()
         seconds = time.perf_counter() - start
         nothing = np.zeros(0)
         if status == highspy.HighsModelStatus.kOptimal:
