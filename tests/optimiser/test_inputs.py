@@ -358,3 +358,20 @@ def test_several_batteries_have_names() -> None:
     document = scenario_document("S5")
     document["battery"] = [{"name": "lead", "capex_eur_per_kwh": 9}, {"name": "salt", "capex_eur_per_kwh": 8}]
     assert list(make_case(document, DATA).components) == ["load", "pv", "lead", "salt"]
+
+
+def test_the_case_of_the_readme_is_planned_from_one_csv_and_a_typical_year(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "optimiser" / "README.md").read_text("utf-8")
+    (tmp_path / "case.toml").write_text(readme.split("```toml\n")[1].split("```")[0], "utf-8")
+    times = hours(datetime(2019, 1, 1), 8760)
+    write(tmp_path / "hours.csv", "time_utc,load_kw,buy_eur_per_kwh", [f"{time},10,0.12" for time in times])
+    rows = [
+        row | {"Gb(n)": 0.0, "G(h)": light, "Gd(h)": light}
+        for row in pvgis_rows()
+        for light in [600.0 if 8 <= int(row["time(UTC)"][9:11]) < 16 else 0.0]
+    ]
+    (tmp_path / "tmy.csv").write_text(pvgis_csv(rows), "utf-8")
+    found = plan(load_case(tmp_path / "case.toml"))
+    assert found.status == "optimal"
+    assert found.indicator("export_import_pe") >= 1 - 1e-6
+    assert found.gap == 0
