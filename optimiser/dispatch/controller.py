@@ -10,10 +10,10 @@ from optimiser.dispatch.devices import DeviceSettings
 from optimiser.dispatch.fallback import Decision, Source, fall_back, from_plan
 from optimiser.dispatch.handover import SolveFailed
 from optimiser.dispatch.model import Horizon, Plan
-from optimiser.dispatch.rule_based import share_among_batteries
 from optimiser.dispatch.state import Outlook, OutlookInvalid, State
 
 TRACKING_TOLERANCE_KW = 0.05
+WORTH_TOLERANCE_EUR_PER_KWH = 1e-4
 
 
 class Controller:
@@ -46,28 +46,44 @@ class Controller:
 
 
 def track(devices: DeviceSettings, decision: Decision, state: State, now: Outlook) -> Decision:
-    """Set-points as the local controller of a battery follows them, with the step's measured load and sun.
+    """Set-points as the local controllers of batteries follow them, with the step's measured load and sun.
 
-    Where the plan charges from surplus only, no more than the true surplus is charged, and all of it if the plan
-    left none; where it serves the own load only, no more than the true deficit is served, and all of it if the
-    plan bought nothing. Charging from the grid and selling from the battery happen as planned.
+    What a plan buys for its batteries or sells from them happens as planned. Otherwise they balance: a true surplus
+    is stored where stored energy is worth more than its sale (both with primary energy), a true deficit is
+    served where the purchase costs more than stored energy is worth; where it is all the same, no more than
+    planned. The worth is the plan's own (the dual of the battery's energy balance).
     """
-    plan = decision.plan
+    plan, place = decision.plan, decision.place
     if plan is None or not devices.battery:
         return decision
-    net_kw = float(plan.net_import_kw[decision.place])
+    net_kw = float(plan.net_import_kw[place])
     power = decision.action.power_kw
     names = [battery.name for battery in devices.battery]
     planned = sum(power[name] for name in names)
-    others = sum(kw for name, kw in power.items() if name not in names)
-    surplus = float(now.pv_kw[0] - now.load_kw[0]) - others
-    if not np.isfinite(surplus) or abs(planned) <= TRACKING_TOLERANCE_KW:
+    surplus = float(now.pv_kw[0] - now.load_kw[0]) - sum(
+        kw for name, kw in power.items() if name not in names
+    )
+    trades = planned * net_kw > 0 and min(abs(planned), abs(net_kw)) > TRACKING_TOLERANCE_KW
+    if not np.isfinite(surplus) or trades:
         return decision
-    if planned > 0 and net_kw <= TRACKING_TOLERANCE_KW:
-        wanted = max(0.0, surplus) if net_kw >= -TRACKING_TOLERANCE_KW else min(planned, max(0.0, surplus))
-    elif planned < 0 and net_kw >= -TRACKING_TOLERANCE_KW:
-        wanted = min(0.0, surplus) if net_kw <= TRACKING_TOLERANCE_KW else max(planned, min(0.0, surplus))
-    else:
-        return decision
-    shared = share_among_batteries(devices, state, wanted, now.hours)
-    return replace(decision, action=replace(decision.action, power_kw=power | shared))
+    seen, price = plan.outlook, plan.price_eur_per_kwh_pe
+    sale = float(seen.sell_eur_per_kwh[place] + price * seen.pef_export[place])
+    purchase = float(seen.buy_eur_per_kwh[place] + price * seen.pef_average[place])
+    followed: dict[str, float] = {}
+    for battery in devices.battery:
+        worth = float(plan.worth_eur_per_kwh[battery.name][place])
+        if surplus > 0:
+            gain = worth * battery.charge_efficiency - sale
+            wanted = (
+                surplus if gain > WORTH_TOLERANCE_EUR_PER_KWH else min(max(power[battery.name], 0.0), surplus)
+            )
+        else:
+            gain = (purchase - battery.wear_eur_per_kwh) * battery.discharge_efficiency - worth
+            wanted = (
+                surplus if gain > WORTH_TOLERANCE_EUR_PER_KWH else max(min(power[battery.name], 0.0), surplus)
+            )
+        if gain < -WORTH_TOLERANCE_EUR_PER_KWH:
+            wanted = 0.0
+        followed[battery.name] = battery.possible_kw(wanted, state.stored_kwh[battery.name], now.hours)
+        surplus -= followed[battery.name]
+    return replace(decision, action=replace(decision.action, power_kw=power | followed))

@@ -79,6 +79,12 @@ class Battery(Storage):
     name: Name = "battery"
     discharge_kw: Positive
 
+    def possible_kw(self, wanted_kw: float, stored_kwh: float, hours: float) -> float:
+        """What it can do of what is wanted (positive: charge), for a step."""
+        room_kw = max(0.0, self.capacity_kwh - stored_kwh) / self.charge_efficiency / hours
+        there_kw = max(0.0, stored_kwh) * self.discharge_efficiency / hours
+        return max(-min(self.discharge_kw, there_kw), min(wanted_kw, self.charge_kw, room_kw))
+
 
 class Vehicles(Storage):
     """Identical vehicles with one timetable; energies and powers are per vehicle, `count` of them drive together.

@@ -17,7 +17,7 @@ have to be bought back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -63,6 +63,9 @@ class Plan:
     objective_eur: float
     slacks: dict[str, float] = field(default_factory=dict)
     """What was given up, by name, summed over the steps; empty when nothing was."""
+    price_eur_per_kwh_pe: float = 0.0
+    worth_eur_per_kwh: dict[str, Floats] = field(default_factory=dict)
+    """What one more kWh in a battery would be worth, by step: the dual of its energy balance."""
     gap_eur: float = 0.0
     """How far the objective can be from that of the exact net rule, at most."""
 
@@ -110,10 +113,12 @@ class Horizon:
         self.live.set("primary_ceiling_eur_per_kwh_pe", demand.ceiling_eur_per_kwh_pe if demand else 0.0)
         self.live.set("primary_least_kwh_pe", demand.least_kwh_pe if demand else -INFINITY)
         values, gap_eur = self.live.solve(time_limit_s), 0.0
+        worth = -self.live.duals("battery_energy")
         if undecided.size and self._claims_too_much(values, outlook, state, hours, undecided, decision_price):
             bound_eur = self.live.objective
             self._decide(values, outlook, state, hours, undecided)
             values, objective_eur = self.live.solve(time_limit_s), self.live.objective
+            worth = -self.live.duals("battery_energy")
             if objective_eur - bound_eur > MATERIAL_GAP_EUR and nodes:
                 self._leave_open(undecided)
                 first = self.live.columns("no_load_import").start
@@ -121,7 +126,10 @@ class Horizon:
                 if better is not None:
                     values, objective_eur, bound_eur = better
             gap_eur = objective_eur - bound_eur
-        return self._read(values, state, outlook, hours, gap_eur)
+        plan = self._read(values, state, outlook, hours, gap_eur)
+        names = [battery.name for battery in self.devices.battery]
+        worths = dict(zip(names, worth.reshape(-1, self.steps), strict=True)) if names else {}
+        return replace(plan, price_eur_per_kwh_pe=decision_price, worth_eur_per_kwh=worths)
 
     # -- numbers ---------------------------------------------------------------------------------------------
 

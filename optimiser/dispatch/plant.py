@@ -186,7 +186,8 @@ class Plant:
         available = _wh(float(self.truth.pv_kw[step]) * self.truth.hours)
         if not self.devices.grid.curtailable:
             return available
-        curtailed = min(_wh(max(0.0, action.curtail_kw) * self.truth.hours), max(0, available - others_wh))
+        surplus = min(available, max(0, available - others_wh))
+        curtailed = min(_wh(max(0.0, action.curtail_kw) * self.truth.hours), surplus)
         limit_kw = self.devices.grid.export_kw
         if limit_kw is not None:
             limit_wh = int(limit_kw * self.truth.hours * WH_PER_KWH)

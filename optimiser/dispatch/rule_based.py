@@ -7,6 +7,7 @@ import numpy as np
 from optimiser.dispatch.devices import DeviceSettings
 from optimiser.dispatch.plant import Action
 from optimiser.dispatch.state import Outlook, State
+from optimiser.forecast.grid import Floats
 
 COMFORT_MARGIN_K = 0.5
 STORE_ON, STORE_FULL = 0.3, 0.9
@@ -17,7 +18,7 @@ def rule_based(devices: DeviceSettings, state: State, now: Outlook) -> Action:
 
     Flexible loads run when their window opens, vehicles charge at full power when they come back, heat pumps
     keep the store between 30 % and 90 % and the room half a kelvin above its minimum; batteries take the
-    surplus and serve the deficit. Unknown load or sun (NaN) counts as balanced: batteries rest.
+    surplus and serve the deficit. Unknown load or sun (NaN, or no outlook at all) counts as balanced: batteries rest.
     """
     h = now.hours
     power: dict[str, float] = {}
@@ -43,10 +44,14 @@ def rule_based(devices: DeviceSettings, state: State, now: Outlook) -> Action:
         full_kw = max(0.0, STORE_FULL * pump.store_kwh - left_kwh) / h / float(pump.cop(outdoor)[0])
         power[pump.name] = min(pump.power_kw, full_kw) if left_kwh < STORE_ON * pump.store_kwh else 0.0
         drawn += power[pump.name]
-    surplus = float(now.pv_kw[0] - now.load_kw[0]) - drawn
-    return Action(
-        power | share_among_batteries(devices, state, surplus if np.isfinite(surplus) else 0.0, h), heat
-    )
+    surplus = _first(now.pv_kw, np.nan) - _first(now.load_kw, np.nan) - drawn
+    known = surplus if np.isfinite(surplus) else 0.0
+    return Action(power | share_among_batteries(devices, state, known, h), heat)
+
+
+def _first(values: Floats, otherwise: float) -> float:
+    """The value of the step itself, where it is known."""
+    return float(values[0]) if values.size and np.isfinite(values[0]) else otherwise
 
 
 def share_among_batteries(
@@ -55,10 +60,6 @@ def share_among_batteries(
     """Give a surplus (negative: a deficit) to the batteries in their order, each as much as it can."""
     power = {}
     for battery in devices.battery:
-        stored = state.stored_kwh[battery.name]
-        room_kw = (battery.capacity_kwh - stored) / battery.charge_efficiency / hours
-        there_kw = stored * battery.discharge_efficiency / hours
-        taken = max(-min(battery.discharge_kw, there_kw), min(surplus_kw, battery.charge_kw, room_kw))
-        power[battery.name] = taken
-        surplus_kw -= taken
+        power[battery.name] = battery.possible_kw(surplus_kw, state.stored_kwh[battery.name], hours)
+        surplus_kw -= power[battery.name]
     return power
