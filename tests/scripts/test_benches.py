@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from scripts.benches import api, command_line, gas, ingest
+from scripts.benches import api, command_line, gas, ingest, plan
 from scripts.command_line import build_application
 
 GAS_KEYS = ("open_3_gas_per_reading", "private_batch_gas", "day_batch_3_points_gas", "finalise_day_gas")
@@ -23,6 +23,11 @@ CASES: list[tuple[str, Callable[[], dict[str, Any]], set[str]]] = [
         {"end_to_end_readings_per_s", "engine_readings_per_s", "ratio", "publish_to_receipt_readings_per_s"},
     ),
     ("api", lambda: api.measure(days=2, seconds=0.5), {"requests_per_s", "p99_ms"}),
+    (
+        "plan",
+        lambda: plan.measure("2019-07-01", days=14, repetitions=1, scenarios=["S1"]),
+        {"total_s", "direct_s", "ratio", "twenty_years_s", "paper_s"},
+    ),
 ]
 
 
@@ -43,6 +48,12 @@ def test_a_bench_prints_its_figures_as_one_line(
         assert figure > 0, key
         if f"{key}_floor" in figures and key != "verdict_gas":  # twelve days are no window for a verdict
             assert figures[f"{key}_floor"] < figure, key
+
+
+def test_the_small_program_of_the_bench_has_the_optimum_of_the_model() -> None:
+    figures = plan.measure("2019-07-01", days=14, repetitions=1, scenarios=["S1"])
+    assert figures["direct_minus_npv_eur"] == pytest.approx(figures["minus_npv_eur"], rel=1e-7)
+    assert figures["paper_agree"] == figures["paper_scenarios"] == 1
 
 
 def test_the_table_for_people_names_each_figure(monkeypatch: pytest.MonkeyPatch) -> None:
