@@ -20,6 +20,8 @@ from optimiser.planning.solve import Solution, Solver, Status
 from optimiser.planning.storage_free import solve_without
 
 PASSES = 6
+WORTH = 1e-5
+"""Relative improvement for which hours are put on their sides once more."""
 TOLERANCE_KW = 1e-3
 
 
@@ -85,32 +87,40 @@ def _breaks_rule(district: District, x: Floats) -> bool:
     return bool((np.minimum(bought, np.maximum(sold, charged)) > TOLERANCE_KW).any())
 
 
-def _surplus(district: District, x: Floats) -> NDArray[np.bool_]:
-    """The side of each hour that fits a solution: surplus where production suffices or storage sells."""
-    bought, sold, _ = _flows(district, x)
+def _produces_enough(district: District, x: Floats) -> NDArray[np.bool_]:
+    """Hours in which production covers the load."""
     production = district.hourly.evaluate(district.production_kw, x)
     consumption = district.hourly.evaluate(district.consumption_kw, x)
-    sells = (sold > TOLERANCE_KW) & (bought <= TOLERANCE_KW)
-    return np.asarray((production >= consumption - TOLERANCE_KW) | sells)
+    return np.asarray(production >= consumption - TOLERANCE_KW)
+
+
+def _surplus(district: District, x: Floats) -> NDArray[np.bool_]:
+    """The side of each hour that fits a solution: surplus where nothing need be bought for the load."""
+    bought, _, _ = _flows(district, x)
+    return np.asarray(_produces_enough(district, x) | (bought <= TOLERANCE_KW))
 
 
 def with_rule(district: District, relaxed: Solution) -> Solution | None:
     """A solution near the relaxed one that keeps the net rule; None if none was found."""
     solver = Solver(district.hourly.compile())
     best: Solution | None = None
-    x, before = relaxed.x, None
+    x = relaxed.x
     for _ in range(PASSES):
-        surplus = _surplus(district, x)
-        if before is not None and (surplus == before).all():
-            break
-        _fix(district, solver, surplus)
-        found = solver.solve()
+        found = _on_sides(district, solver, _surplus(district, x))
+        if best is None and found.status is Status.INFEASIBLE:
+            found = _on_sides(district, solver, _produces_enough(district, x))
         if found.status is not Status.OPTIMAL:
             break
-        if best is None or found.cost < best.cost - 1e-6 * abs(best.cost):
-            best = found
-        x, before = found.x, surplus
+        if best is not None and found.cost > best.cost - WORTH * abs(best.cost):
+            return min(best, found, key=lambda solution: solution.cost)
+        best, x = found, found.x
     return best
+
+
+def _on_sides(district: District, solver: Solver, surplus: NDArray[np.bool_]) -> Solution:
+    """The best solution with every hour on its side."""
+    _fix(district, solver, surplus)
+    return solver.solve()
 
 
 def _fix(district: District, solver: Solver, surplus: NDArray[np.bool_]) -> None:
