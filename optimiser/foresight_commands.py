@@ -1,4 +1,4 @@
-"""`ped dispatch outlook` and `ped dispatch backtest`: what is foreseen, and how well."""
+"""`ped dispatch`: `outlook` and `backtest` (what is foreseen, and how well), and `run` (`optimiser.dispatch`)."""
 
 import json
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optimiser.balances import BalancesInvalid, fetch_balances, read_balances
+from optimiser.dispatch.run_command import run_command
 from optimiser.forecast import (
     Baseline,
     ClearSky,
@@ -35,6 +36,7 @@ from optimiser.series import SeriesError, TimeSeries
 commands = typer.Typer()
 dispatch = typer.Typer(help="Runs a district hour by hour, and looks ahead.", no_args_is_help=True)
 commands.add_typer(dispatch, name="dispatch")
+dispatch.command("run")(run_command)
 
 WARM_UP_DAYS = 60
 

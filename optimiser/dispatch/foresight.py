@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from optimiser.dispatch.state import Outlook
-from optimiser.forecast import Baseline, ClearSky, Forecaster, Persistence, SimilarDays, Site
+from optimiser.forecast import Baseline, ClearSky, Corrected, Forecaster, Persistence, SimilarDays, Site
 from optimiser.forecast.grid import DAY_S, HOUR_S, Floats
 
 HISTORY_DAYS = 120
@@ -63,9 +63,9 @@ class Forecasters:
         free = (None, None)
         sun = ClearSky(site) if site else SimilarDays(count=7, alike=True)
         return cls(
-            load_kw=Baseline(SimilarDays(), step_s=step_s),
+            load_kw=Baseline(Corrected(SimilarDays(count=5)), step_s=step_s),
             pv_kw=Baseline(sun, step_s=step_s),
-            factors=Baseline(SimilarDays(count=5, alike=True), step_s=step_s),
+            factors=Baseline(Corrected(Persistence("day"), fade_hours=12), step_s=step_s),
             outdoor_degc=Baseline(Persistence("day"), step_s=step_s, bounds=free),
             prices=Baseline(Persistence("day"), step_s=step_s, bounds=free),
         )

@@ -1,11 +1,12 @@
 """The price of primary energy: what one more kWh_PE until the end of the certified window costs, EUR.
 
 A rolling horizon of two days cannot see the year. Its objective therefore pays `price * E`, with the price
-being the dual of the row `E so far + E of the rest >= reserve` in a linear programme of the *remaining* year
-(MODEL.md §11.4). That programme knows no future: the rest of the year is made of typical days of a profile
-(design year, last year), three per calendar month (dull, middling, bright), each weighted with the days that
-are left. It is solved again every day with the realised balance, so a poor spring raises the price and a good
-one lowers it, down to zero.
+being the dual of the row `E so far + E of the rest >= reserve` of the *remaining* year (MODEL.md §11.4). The rest
+of the year is made of the days of a profile (design year, last year), each calendar month of its own, and each
+day is a linear programme of its own with a store that ends as it began. So the dual decomposes: the
+programmes are solved once for a grid of prices, which gives each month's supply of primary energy at a price, and
+the price of the day is where the supply of the days that are left meets what is still missing. It is found again
+every day with the realised balance: a poor spring raises it, a good one lowers it, down to zero.
 
 The reserve is `z(confidence) * s * sqrt(days left)`, with `s` the spread of a day's E around its month in the
 profile: what weather can still take away. It melts to nothing at the end of the window.
@@ -20,18 +21,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 import pandas as pd
 import pyomo.environ as pyo
+from pydantic import Field
 
 from optimiser.dispatch.devices import DeviceSettings, NotNegative, Table
-from optimiser.dispatch.handover import LiveModel, SolveFailed
+from optimiser.dispatch.handover import LiveModel
 from optimiser.dispatch.state import Outlook
 from optimiser.forecast.grid import DAY_S, HOUR_S, Floats, Integers
 
-KINDS_PER_MONTH: Final = 3
+PRICES_TRIED: Final = 20
+SUPPLY_TIME_LIMIT_S: Final = 10.0
+TIE_BREAK: Final = 1e-6
+LEAST_PRICE_TRIED_EUR_PER_KWH_PE: Final = 0.004
 HOURS: Final = 24
 MONTHS: Final = 12
 
@@ -41,13 +46,13 @@ class PriceSettings(Table):
 
     ceiling_eur_per_kwh_pe: NotNegative = 0.5
     """Never pay more for primary energy; 0 switches steering off."""
-    confidence: float = 0.8
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.6
     """Probability with which the weather still to come shall not spoil the year; 0.5: no reserve."""
 
 
 @dataclass(frozen=True)
 class TypicalDays:
-    """Typical days of a profile: arrays of shape (kinds, 24), and the calendar month (1 to 12) of each."""
+    """Days of a profile: arrays of shape (days, 24), and the calendar month (1 to 12) of each."""
 
     month: Integers
     load_kw: Floats
@@ -90,25 +95,15 @@ class TypicalDays:
         ).mean(axis=2)
         times = pd.to_datetime(profile.start_s + DAY_S * np.arange(days), unit="s", utc=True)
         month = np.asarray(times.month, dtype=np.int64)
-        sun = daily["pv_kw"].sum(axis=1)
-        kinds: dict[str, list[Floats]] = {name: [] for name in cls.SERIES}
-        months: list[int] = []
         balances = _balance(daily)
-        deviations = []
-        for number in np.unique(month):
-            members = np.flatnonzero(month == number)
-            deviations.append(balances[members] - balances[members].mean())
-            for part in np.array_split(members[np.argsort(sun[members], kind="stable")], KINDS_PER_MONTH):
-                if part.size:
-                    months.append(int(number))
-                    for name in cls.SERIES:
-                        kinds[name].append(daily[name][part].mean(axis=0))
+        deviations = [
+            balances[month == number] - balances[month == number].mean() for number in np.unique(month)
+        ]
         spread = float(np.concatenate(deviations).std())
-        stacked = {name: np.stack(rows) for name, rows in kinds.items()}
-        return cls(month=np.array(months, dtype=np.int64), spread_kwh_pe=spread, **stacked)
+        return cls(month=month, spread_kwh_pe=spread, **daily)
 
     def weights(self, start_s: int, end_s: int) -> Floats:
-        """Days of each kind in [start, end): the days of each month, shared by its kinds.
+        """How often each day of the profile stands for one in [start, end): the days of a month share its days.
 
         A month that the profile lacks counts with the month nearest to it in the calendar.
         """
@@ -148,108 +143,108 @@ def usual_device_load_kw(devices: DeviceSettings, profile: Outlook) -> Floats:
 
 
 class YearPrice:
-    """Gives the price of primary energy from what the window has gained so far. One model, reused."""
+    """Gives the price of primary energy from what the window has gained so far."""
 
     def __init__(
         self, devices: DeviceSettings, days: TypicalDays, end_s: int, settings: PriceSettings
     ) -> None:
-        self.devices = devices
         self.days = days
         self.end_s = end_s
         self.settings = settings
-        self.live = LiveModel(_state_year(devices, days))
-        self.live.set("ceiling_eur_per_kwh_pe", settings.ceiling_eur_per_kwh_pe)
+        ceiling = settings.ceiling_eur_per_kwh_pe
+        least = min(LEAST_PRICE_TRIED_EUR_PER_KWH_PE, ceiling / 2)
+        self.tried: Floats = (
+            np.concatenate([[TIE_BREAK], np.geomspace(least, ceiling, PRICES_TRIED)])
+            if ceiling
+            else np.zeros(1)
+        )
+        self.supply_kwh_pe = _supply(devices, days, self.tried)
+        """E of each day of the profile at each tried price."""
 
     def reserve_kwh_pe(self, now_s: int) -> float:
         """What the weather of the rest may take away, with the settings' confidence."""
         left = max(0.0, (self.end_s - now_s) / DAY_S)
         return NormalDist().inv_cdf(self.settings.confidence) * self.days.spread_kwh_pe * float(np.sqrt(left))
 
-    def price(self, now_s: int, balance_kwh_pe: float, time_limit_s: float = 30.0) -> float:
-        """EUR/kWh_PE at a time, with E of the window so far. Raises SolveFailed."""
-        if now_s >= self.end_s or self.settings.ceiling_eur_per_kwh_pe <= 0:
+    def price(self, now_s: int, balance_kwh_pe: float) -> float:
+        """EUR/kWh_PE at a time, with E of the window so far; the ceiling where even that is not enough."""
+        if now_s >= self.end_s:
             return 0.0
-        days, live = self.days, self.live
-        weight = days.weights(now_s, self.end_s)[:, None]
-        net = days.load_kw - days.pv_kw
-        live.set("net_load_kwh", weight * net)
-        live.set("deficit_kwh", weight * np.maximum(0.0, net))
-        live.set("surplus_kwh", weight * np.maximum(0.0, -net))
-        live.set("weight", weight.ravel())
-        live.set("required_kwh_pe", self.reserve_kwh_pe(now_s) - balance_kwh_pe)
-        live.solve(time_limit_s)
-        return float(min(max(live.duals("year")[0], 0.0), self.settings.ceiling_eur_per_kwh_pe))
+        missing = self.reserve_kwh_pe(now_s) - balance_kwh_pe
+        total = np.maximum.accumulate(self.days.weights(now_s, self.end_s) @ self.supply_kwh_pe)
+        if total[0] >= missing:
+            return 0.0
+        if total[-1] < missing:
+            return self.settings.ceiling_eur_per_kwh_pe
+        above = int(np.argmax(total >= missing))
+        share = (missing - total[above - 1]) / (total[above] - total[above - 1])
+        return float(self.tried[above - 1] + share * (self.tried[above] - self.tried[above - 1]))
 
 
-def _state_year(devices: DeviceSettings, days: TypicalDays) -> Any:
-    """The remaining year in typical days, all energies weighted with the number of days.
+def _supply(devices: DeviceSettings, days: TypicalDays, prices: Floats) -> Floats:
+    """E of every day at every price, shape (days, prices)."""
+    live = LiveModel(_state_day(devices))
+    flows = [live.columns(name) for name in ("load_import_kw", "other_import_kw", "export_kw")]
+    supply = np.zeros((days.month.size, prices.size))
+    for day in range(days.month.size):
+        net = days.load_kw[day] - days.pv_kw[day]
+        live.set("net_load_kw", net)
+        live.set("deficit_kw", np.maximum(0.0, net))
+        live.set("surplus_kw", np.maximum(0.0, -net))
+        factors = (-days.pef_average[day], -days.pef_import[day], days.pef_export[day])
+        sale = np.minimum(days.sell_eur_per_kwh[day], days.buy_eur_per_kwh[day])
+        costs = (days.buy_eur_per_kwh[day], days.buy_eur_per_kwh[day], -sale)
+        for place, price in enumerate(prices):
+            for name, cost, factor in zip(
+                ("load_eur", "other_eur", "export_eur"), costs, factors, strict=True
+            ):
+                live.set(name, cost - price * factor)
+            values = live.solve(SUPPLY_TIME_LIMIT_S)
+            supply[day, place] = sum(
+                float(factor @ values[flow]) for factor, flow in zip(factors, flows, strict=True)
+            )
+    return supply
 
-    Batteries as one, cyclic over each day. Import for load only in hours of deficit and up to it: the net rule
-    (domain.md §2) for the given load, exact as long as `buy - sell >= price (f_imp - f_avg)`, otherwise a little
-    optimistic.
-    """
-    m = pyo.ConcreteModel("year")
-    m.K, m.T = pyo.RangeSet(0, days.month.size - 1), pyo.RangeSet(0, HOURS - 1)
-    for name in ("net_load_kwh", "deficit_kwh", "surplus_kwh"):
-        setattr(m, name, pyo.Param(m.K, m.T, mutable=True, initialize=0.0))
-    m.weight = pyo.Param(m.K, mutable=True, initialize=1.0)
-    m.required_kwh_pe = pyo.Param(mutable=True, initialize=0.0)
-    m.ceiling_eur_per_kwh_pe = pyo.Param(mutable=True, initialize=1.0)
+
+def _state_day(devices: DeviceSettings) -> Any:
+    """A day: the batteries as one, cyclic. Import for load only in hours of deficit and up to it: the net rule
+    (domain.md §2) for the given load. Only surplus is sold."""
+    m = pyo.ConcreteModel("day")
+    m.T = pyo.RangeSet(0, HOURS - 1)
+    for name in ("net_load_kw", "deficit_kw", "surplus_kw", "load_eur", "other_eur", "export_eur"):
+        setattr(m, name, pyo.Param(m.T, mutable=True, initialize=1.0))
     batteries = devices.battery
     capacity = sum(b.capacity_kwh for b in batteries)
-    charge_kw, discharge_kw = sum(b.charge_kw for b in batteries), sum(b.discharge_kw for b in batteries)
     shares = [b.capacity_kwh / capacity for b in batteries]
     gain = sum(s * b.charge_efficiency for s, b in zip(shares, batteries, strict=True)) or 1.0
     loss = sum(s * b.discharge_efficiency for s, b in zip(shares, batteries, strict=True)) or 1.0
     wear = sum(s * b.wear_eur_per_kwh for s, b in zip(shares, batteries, strict=True))
-    limits = devices.grid
-    curtails = limits.curtailable
-
-    def bounded(limit: float | None) -> Any:
-        return (lambda _, k, t: (0, None)) if limit is None else (lambda _, k, t: (0, limit * m.weight[k]))
-
-    m.load_import = pyo.Var(m.K, m.T, bounds=lambda _, k, t: (0, m.deficit_kwh[k, t]))
-    m.other_import = pyo.Var(m.K, m.T, domain=pyo.NonNegativeReals)
-    m.export = pyo.Var(m.K, m.T, bounds=bounded(limits.export_kw))
-    m.curtailed = pyo.Var(m.K, m.T, bounds=lambda _, k, t: (0, m.surplus_kwh[k, t] if curtails else 0))
-    m.charge = pyo.Var(m.K, m.T, bounds=bounded(charge_kw))
-    m.discharge = pyo.Var(m.K, m.T, bounds=bounded(discharge_kw))
-    m.stored = pyo.Var(m.K, m.T, bounds=bounded(capacity))
-    m.short = pyo.Var(domain=pyo.NonNegativeReals)
+    m.load_import_kw = pyo.Var(m.T, bounds=lambda _, t: (0, m.deficit_kw[t]))
+    m.other_import_kw = pyo.Var(m.T, domain=pyo.NonNegativeReals)
+    m.export_kw = pyo.Var(m.T, bounds=lambda _, t: (0, m.surplus_kw[t]))
+    m.curtailed_kw = pyo.Var(m.T, bounds=lambda _, t: (0, m.surplus_kw[t]))
+    m.charge_kw = pyo.Var(m.T, bounds=(0, sum(b.charge_kw for b in batteries)))
+    m.discharge_kw = pyo.Var(m.T, bounds=(0, sum(b.discharge_kw for b in batteries)))
+    m.stored_kwh = pyo.Var(m.T, bounds=(0, capacity))
     m.balance = pyo.Constraint(
-        m.K,
         m.T,
-        rule=lambda _, k, t: (
-            m.load_import[k, t] + m.other_import[k, t] + m.discharge[k, t]
-            - m.export[k, t] - m.charge[k, t] - m.curtailed[k, t] == m.net_load_kwh[k, t]
+        rule=lambda _, t: (
+            m.load_import_kw[t] + m.other_import_kw[t] + m.discharge_kw[t]
+            - m.export_kw[t] - m.charge_kw[t] - m.curtailed_kw[t] == m.net_load_kw[t]
         ),
     )  # fmt: skip
     m.energy = pyo.Constraint(
-        m.K,
         m.T,
-        rule=lambda _, k, t: (
-            m.stored[k, t] - m.stored[k, (t - 1) % HOURS] - gain * m.charge[k, t] + m.discharge[k, t] / loss
+        rule=lambda _, t: (
+            m.stored_kwh[t] - m.stored_kwh[(t - 1) % HOURS] - gain * m.charge_kw[t] + m.discharge_kw[t] / loss
             == 0
         ),
     )
-    cells = [(k, t) for k in m.K for t in m.T]
-    primary = pyo.quicksum(
-        float(days.pef_export[k, t]) * m.export[k, t]
-        - float(days.pef_average[k, t]) * m.load_import[k, t]
-        - float(days.pef_import[k, t]) * m.other_import[k, t]
-        for k, t in cells
-    )
-    m.year = pyo.Constraint(expr=primary + m.short >= m.required_kwh_pe)
     m.cost_eur = pyo.Objective(
         expr=pyo.quicksum(
-            float(days.buy_eur_per_kwh[k, t]) * (m.load_import[k, t] + m.other_import[k, t])
-            - float(min(days.sell_eur_per_kwh[k, t], days.buy_eur_per_kwh[k, t])) * m.export[k, t]
-            + wear * m.discharge[k, t]
-            for k, t in cells
+            m.load_eur[t] * m.load_import_kw[t] + m.other_eur[t] * m.other_import_kw[t]
+            + m.export_eur[t] * m.export_kw[t] + wear * m.discharge_kw[t]
+            for t in m.T
         )
-        + m.ceiling_eur_per_kwh_pe * m.short
-    )
+    )  # fmt: skip
     return m
-
-
-__all__ = ["PriceSettings", "SolveFailed", "TypicalDays", "YearPrice", "usual_device_load_kw"]
