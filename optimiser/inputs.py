@@ -93,8 +93,7 @@ class Inputs:
     @property
     def times_utc(self) -> pandas.DatetimeIndex:
         """Start of each interval."""
-        times = self.period.start_s + np.arange(self.steps) * self.period.interval_s
-        return pandas.to_datetime(times, unit="s", utc=True).rename("time_utc")
+        return self.period.times_utc
 
     def of(self, component: str, name: str) -> Floats:
         """A component's series."""

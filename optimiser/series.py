@@ -19,13 +19,16 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optimiser.table import Table
+
+if TYPE_CHECKING:
+    from pandas import DatetimeIndex
 
 TIME_UTC, TIME_START, TIME_OFFSET, TIME_LOCAL = "time_utc", "start_time_utc", "time", "time_local"
 
@@ -307,3 +310,11 @@ class Period:
     def step_h(self) -> float:
         """Hours per interval."""
         return self.interval_s / 3600
+
+    @property
+    def times_utc(self) -> "DatetimeIndex":
+        """Start of each interval."""
+        import pandas  # a replay reads series without it
+
+        times = self.start_s + np.arange(self.steps) * self.interval_s
+        return pandas.to_datetime(times, unit="s", utc=True).rename("time_utc")
