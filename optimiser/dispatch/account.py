@@ -1,4 +1,5 @@
-"""What a run cost and what it was worth in primary energy: whole Wh through the certified rule (`contracts.energy`)."""
+"""What a run cost and what it was worth in primary energy: whole Wh through the certified rule
+(`contracts.energy`)."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ class Account:
     over_limit_kwh: float = 0.0
     hourly: list[tuple[int, int, int, int]] = field(default_factory=list)
     """Per closed hour: start (Unix s), import Wh, export Wh, E mWh_PE."""
-    _sums: HourSums = HourSums()
-    _vehicles: VehicleDay = VehicleDay()
+    _sums: HourSums = field(default_factory=HourSums)
+    _vehicles: VehicleDay = field(default_factory=VehicleDay)
     _day_factor: int = 0
     _peaks_kw: dict[tuple[int, int], float] = field(default_factory=dict)
 

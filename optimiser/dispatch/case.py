@@ -1,7 +1,8 @@
 """The case file of `ped dispatch run`: the input tables of a planning case, and one table `[dispatch]`.
 
-From the planning case (`optimiser/case.py`): `title`, `first_day`, `days`, `interval_s`, `[factors]`, `[grid]` (prices),
-`[load]`, and `[location]` and `[weather]` where panels or heat pumps need them. `[dispatch]` holds what runs:
+From the planning case (`optimiser/case.py`): `title`, `first_day`, `days`, `interval_s`, `[factors]`,
+`[grid]` (prices), `[load]`, and `[location]` and `[weather]` where panels or heat pumps need them.
+`[dispatch]` holds what runs:
 
     [dispatch]
     horizon_h = 48                  # look-ahead
@@ -17,7 +18,8 @@ From the planning case (`optimiser/case.py`): `title`, `first_day`, `days`, `int
     [dispatch.grid]                 # import_kw, export_kw, capacity_eur_per_kw
     [dispatch.price]                # ceiling_eur_per_kwh_pe, confidence
 
-also `[[dispatch.vehicles]]`, `[[dispatch.heat_pump]]`, `[[dispatch.shiftable]]` and `[dispatch.penalties]`: `devices.py`.
+also `[[dispatch.vehicles]]`, `[[dispatch.heat_pump]]`, `[[dispatch.shiftable]]` and
+`[dispatch.penalties]`: `devices.py`.
 """
 
 from __future__ import annotations
@@ -82,7 +84,8 @@ class DispatchCase:
 
 
 def load_dispatch_case(path: Path) -> DispatchCase:
-    """Read a case and its series. Raises CaseError, SeriesError and InputMissing, naming the place and the value."""
+    """Read a case and its series. Raises CaseError, SeriesError and InputMissing, naming the place and the
+    value."""
     try:
         with path.open("rb") as file:
             document = tomllib.load(file)

@@ -28,7 +28,8 @@ class Controller:
         self._last: Plan | None = None
 
     def decide(self, state: State, outlook: Outlook, price_eur_per_kwh_pe: float) -> Decision:
-        """Set-points of the step that begins at `state.time_s`. Never raises: the decision tells what went wrong."""
+        """Set-points of the step that begins at `state.time_s`. Never raises: the decision tells what went
+        wrong."""
         try:
             if self._horizon is None:
                 self._horizon = Horizon(self.devices, self.steps, self.step_s)
@@ -48,10 +49,10 @@ class Controller:
 def track(devices: DeviceSettings, decision: Decision, state: State, now: Outlook) -> Decision:
     """Set-points as the local controllers of batteries follow them, with the step's measured load and sun.
 
-    What a plan buys for its batteries or sells from them happens as planned. Otherwise they balance: a true surplus
-    is stored where stored energy is worth more than its sale (both with primary energy), a true deficit is
-    served where the purchase costs more than stored energy is worth; where it is all the same, no more than
-    planned. The worth is the plan's own (the dual of the battery's energy balance).
+    What a plan buys for its batteries or sells from them happens as planned. Otherwise they balance: a
+    true surplus is stored where stored energy is worth more than its sale (both with primary energy), a
+    true deficit is served where the purchase costs more than stored energy is worth; where it is all the
+    same, no more than planned. The worth is the plan's own (the dual of the battery's energy balance).
     """
     plan, place = decision.plan, decision.place
     if plan is None or not devices.battery:

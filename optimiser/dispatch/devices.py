@@ -87,11 +87,12 @@ class Battery(Storage):
 
 
 class Vehicles(Storage):
-    """Identical vehicles with one timetable; energies and powers are per vehicle, `count` of them drive together.
+    """Identical vehicles with one timetable; energies and powers are per vehicle, `count` of them drive
+    together.
 
-    They leave at `departure_h` and are back at `arrival_h` (a later hour of the day, or of the next day), having
-    used `trip_kwh`; `needed_kwh` must be on board at departure. `outside_kwh` is charged elsewhere on the way.
-    With `discharge_kw` > 0 (V2G) they are metered as storage, otherwise as a load (domain.md §2).
+    They leave at `departure_h` and are back at `arrival_h` (a later hour of the day, or of the next day),
+    having used `trip_kwh`; `needed_kwh` must be on board at departure. `outside_kwh` is charged elsewhere
+    on the way. With `discharge_kw` > 0 (V2G) they are metered as storage, otherwise as a load (domain.md §2).
     """
 
     name: Name = "vehicles"
@@ -151,7 +152,8 @@ class Timetable:
 
 
 class HeatPump(Table):
-    """A heat pump that fills a thermal store, from which a building (one resistance, one capacity) is heated."""
+    """A heat pump that fills a thermal store, from which a building (one resistance, one capacity) is
+    heated."""
 
     name: Name = "heat-pump"
     power_kw: Positive
@@ -182,7 +184,8 @@ class HeatPump(Table):
         return self
 
     def cop(self, outdoor_degc: Floats) -> Floats:
-        """Heat per electricity, `ζ (T_s + 273.15) / (T_s - T_out + ΔT)`, at most `cop_max` (MODEL.md §11.5)."""
+        """Heat per electricity, `ζ (T_s + 273.15) / (T_s - T_out + ΔT)`, at most `cop_max` (MODEL.md
+        §11.5)."""
         lift_k = np.maximum(self.supply_degc - outdoor_degc + self.approach_k, 1e-6)
         return np.minimum(self.carnot_fraction * (self.supply_degc + 273.15) / lift_k, self.cop_max)
 

@@ -1,4 +1,5 @@
-"""Never without a schedule: the optimum, one with slack, the last good plan, or the safe rule; and which it was."""
+"""Never without a schedule: the optimum, one with slack, the last good plan, or the safe rule; and which
+it was."""
 
 from __future__ import annotations
 

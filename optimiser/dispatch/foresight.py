@@ -1,4 +1,5 @@
-"""Outlooks for the rolling horizon: from forecasters, or from the truth (perfect foresight, for comparison only)."""
+"""Outlooks for the rolling horizon: from forecasters, or from the truth (perfect foresight, for comparison
+only)."""
 
 from __future__ import annotations
 
@@ -74,8 +75,8 @@ class Forecasters:
 class ForecastOutlook:
     """Forecasts from what was measured before each step; the year before the first is the same year again.
 
-    Load and generation are forecast at every step; factors, temperature and prices at midnight and when the next
-    day's prices are published.
+    Load and generation are forecast at every step; factors, temperature and prices at midnight and when
+    the next day's prices are published.
     """
 
     def __init__(self, truth: Outlook, horizon: int, forecasters: Forecasters) -> None:

@@ -33,7 +33,8 @@ class SolveFailed(RuntimeError):
 
 @dataclass
 class _Places:
-    """Where the elements of one Param stand: element, row or column, scale, constant. `kind` tells what they are."""
+    """Where the elements of one Param stand: element, row or column, scale, constant. `kind` tells what
+    they are."""
 
     element: list[int] = field(default_factory=list)
     at: list[int] = field(default_factory=list)
@@ -201,10 +202,11 @@ class LiveModel:
     # -- solving -------------------------------------------------------------------------------------------
 
     def solve(self, time_limit_s: float) -> Floats:
-        """Optimum of the columns. Raises SolveFailed with the solver's status: infeasible, unbounded, time limit."""
+        """Optimum of the columns. Raises SolveFailed with the solver's status: infeasible, unbounded, time
+        limit."""
         if time_limit_s <= 0:
             raise SolveFailed(f"time limit of {time_limit_s} s")
-        # the simplex method counts from the first run of the object, the search of `improve` from its own start
+        # the simplex method counts from the first run of the object, the search of `improve` from its own
         self.highs.setOptionValue("time_limit", self.highs.getRunTime() + time_limit_s)
         self.highs.run()
         status = self.highs.getModelStatus()
@@ -216,9 +218,11 @@ class LiveModel:
     def improve(
         self, start: Floats, binaries: Integers, nodes: int, time_limit_s: float
     ) -> tuple[Floats, float, float] | None:
-        """Search with `binaries` (columns) as integers, from a feasible point: columns, objective and its bound.
+        """Search with `binaries` (columns) as integers, from a feasible point: columns, objective and its
+        bound.
 
-        None when nothing better was found. The columns are continuous again afterwards, and the last basis is back.
+        None when nothing better was found. The columns are continuous again afterwards, and the last basis
+        is back.
         """
         highs, count = self.highs, binaries.size
         columns, basis, before = binaries.astype(np.int32), highs.getBasis(), self._objective

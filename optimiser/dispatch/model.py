@@ -1,4 +1,5 @@
-"""The dispatch model of one horizon: stated once in Pyomo, afterwards only its numbers change (`handover.py`).
+"""The dispatch model of one horizon: stated once in Pyomo, afterwards only its numbers change
+(`handover.py`).
 
 The binary of the net rule (`statement.py`) is decided before solving wherever it can be:
 
@@ -8,11 +9,12 @@ The binary of the net rule (`statement.py`) is decided before solving wherever i
 - both factors of import are equal, or primary energy has no price: `u` does not matter.
 
 In the hours that are left `u` is first relaxed. If the optimum claims no more import for load than the rule
-gives, it is the optimum of the exact model too; otherwise `u` is set to what the rule says of that optimum, and
-the model is solved again: a plan that claims nothing too much, with the relaxation as its bound. Where the two are
-more than five cents apart, HiGHS searches for the exact optimum from there, for a few nodes and at most half a
-second. `Plan.gap_eur` is what is left between plan and bound. Own load counts curtailment of generation beyond the load only: curtailing more never pays, for it would
-have to be bought back.
+gives, it is the optimum of the exact model too; otherwise `u` is set to what the rule says of that
+optimum, and the model is solved again: a plan that claims nothing too much, with the relaxation as its
+bound. Where the two are more than five cents apart, HiGHS searches for the exact optimum from there, for a
+few nodes and at most half a second. `Plan.gap_eur` is what is left between plan and bound. Own load counts
+curtailment of generation beyond the load only: curtailing more never pays, for it would have to be bought
+back.
 """
 
 from __future__ import annotations
@@ -104,7 +106,8 @@ class Horizon:
         outlook.require_usable()
         if outlook.steps != self.steps or outlook.step_s != self.step_s:
             raise ValueError(
-                f"the model has {self.steps} steps of {self.step_s} s, the outlook {outlook.steps} of {outlook.step_s} s"
+                f"the model has {self.steps} steps of {self.step_s} s, "
+                f"the outlook {outlook.steps} of {outlook.step_s} s"
             )
         decision_price = demand.assumed_price_eur_per_kwh_pe if demand else price_eur_per_kwh_pe
         hours = Groups(outlook.starts_s, self.step_s, HOUR_S, self.hour_slots)

@@ -53,7 +53,8 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What a kWh is worth at the end of the horizon: a later purchase that it saves, primary energy included."""
+    """What a kWh is worth at the end of the horizon: a later purchase that it saves, primary energy
+    included."""
 
     usual_eur_per_kwh: float
     """Mean over the steps in which the district buys."""
@@ -72,7 +73,8 @@ class Worth:
 def fill_storage(
     live: LiveModel, devices: DeviceSettings, state: State, outlook: Outlook, worth: Worth
 ) -> tuple[Floats, Floats]:
-    """Batteries and vehicles. Returns the most that charge-only vehicles can draw, and the most that storage gives."""
+    """Batteries and vehicles. Returns the most that charge-only vehicles can draw, and the most that
+    storage gives."""
     steps = outlook.steps
     drawn, given = np.zeros(steps), np.zeros(steps)
     batteries = devices.battery
@@ -126,7 +128,8 @@ def fill_storage(
 
 
 def day_factors(outlook: Outlook) -> Floats:
-    """Largest import factor of each UTC day, with which energy that vehicles brought in counts (domain.md §2)."""
+    """Largest import factor of each UTC day, with which energy that vehicles brought in counts (domain.md
+    §2)."""
     slots = Slots(outlook.steps, outlook.step_s, DAY_S)
     return Groups(outlook.starts_s, outlook.step_s, DAY_S, slots.count).mosts(outlook.pef_import)
 

@@ -1,4 +1,5 @@
-"""Perfect foresight: the whole period as one linear programme with the year's balance as a row. For comparison only."""
+"""Perfect foresight: the whole period as one linear programme with the year's balance as a row. For
+comparison only."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def plan_year(
 ) -> PerfectYear:
     """Least cost with E at least `least_kwh_pe`; what is short costs the ceiling. Raises SolveFailed.
 
-    The net rule's binaries are decided for an assumed price, which is raised until the dual does not exceed it.
+    The net rule's binaries are decided for an assumed price, which is raised until the dual does not
+    exceed it.
     """
     months = 2 + int(truth.steps * truth.hours / 24 / 28)
     horizon = Horizon(devices, truth.steps, truth.step_s, months=months, solver="ipm")

@@ -1,12 +1,13 @@
 """The price of primary energy: what one more kWh_PE until the end of the certified window costs, EUR.
 
 A rolling horizon of two days cannot see the year. Its objective therefore pays `price * E`, with the price
-being the dual of the row `E so far + E of the rest >= reserve` of the *remaining* year (MODEL.md §11.4). The rest
-of the year is made of the days of a profile (design year, last year), each calendar month of its own, and each
-day is a linear programme of its own with a store that ends as it began. So the dual decomposes: the
-programmes are solved once for a grid of prices, which gives each month's supply of primary energy at a price, and
-the price of the day is where the supply of the days that are left meets what is still missing. It is found again
-every day with the realised balance: a poor spring raises it, a good one lowers it, down to zero.
+being the dual of the row `E so far + E of the rest >= reserve` of the *remaining* year (MODEL.md §11.4).
+The rest of the year is made of the days of a profile (design year, last year), each calendar month of its
+own, and each day is a linear programme of its own with a store that ends as it began. So the dual
+decomposes: the programmes are solved once for a grid of prices, which gives each month's supply of primary
+energy at a price, and the price of the day is where the supply of the days that are left meets what is still
+missing. It is found again every day with the realised balance: a poor spring raises it, a good one lowers
+it, down to zero.
 
 The reserve is `z(confidence) * s * sqrt(days left)`, with `s` the spread of a day's E around its month in the
 profile: what weather can still take away. It melts to nothing at the end of the window.
@@ -103,7 +104,8 @@ class TypicalDays:
         return cls(month=month, spread_kwh_pe=spread, **daily)
 
     def weights(self, start_s: int, end_s: int) -> Floats:
-        """How often each day of the profile stands for one in [start, end): the days of a month share its days.
+        """How often each day of the profile stands for one in [start, end): the days of a month share its
+        days.
 
         A month that the profile lacks counts with the month nearest to it in the calendar.
         """
@@ -126,7 +128,8 @@ def _balance(daily: dict[str, Floats]) -> Floats:
 
 
 def usual_device_load_kw(devices: DeviceSettings, profile: Outlook) -> Floats:
-    """What vehicles, heat pumps and flexible loads need on average: spread over the time in which they may draw."""
+    """What vehicles, heat pumps and flexible loads need on average: spread over the time in which they may
+    draw."""
     total = np.zeros(profile.steps)
     starts_s = profile.starts_s
     for fleet in devices.vehicles:
@@ -207,7 +210,8 @@ def _supply(devices: DeviceSettings, days: TypicalDays, prices: Floats) -> Float
 
 
 def _state_day(devices: DeviceSettings) -> Any:
-    """A day: the batteries as one, cyclic. Import for load only in hours of deficit and up to it: the net rule
+    """A day: the batteries as one, cyclic. Import for load only in hours of deficit and up to it: the net
+    rule
     (domain.md §2) for the given load. Only surplus is sold."""
     m = pyo.ConcreteModel("day")
     m.T = pyo.RangeSet(0, HOURS - 1)

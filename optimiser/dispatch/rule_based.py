@@ -14,11 +14,13 @@ STORE_ON, STORE_FULL = 0.3, 0.9
 
 
 def rule_based(devices: DeviceSettings, state: State, now: Outlook) -> Action:
-    """Set-points for the step that `now` describes (its first step), as a thermostat and a charger would do it.
+    """Set-points for the step that `now` describes (its first step), as a thermostat and a charger would
+    do it.
 
     Flexible loads run when their window opens, vehicles charge at full power when they come back, heat pumps
     keep the store between 30 % and 90 % and the room half a kelvin above its minimum; batteries take the
-    surplus and serve the deficit. Unknown load or sun (NaN, or no outlook at all) counts as balanced: batteries rest.
+    surplus and serve the deficit. Unknown load or sun (NaN, or no outlook at all) counts as balanced:
+    batteries rest.
     """
     h = now.hours
     power: dict[str, float] = {}

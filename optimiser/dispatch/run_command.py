@@ -12,7 +12,7 @@ from rich.table import Table
 
 from optimiser.case import CaseError
 from optimiser.dispatch.case import DispatchCase, load_dispatch_case
-from optimiser.dispatch.foresight import ForecastOutlook, Forecasters
+from optimiser.dispatch.foresight import Forecasters, ForecastOutlook
 from optimiser.dispatch.handover import SolveFailed
 from optimiser.dispatch.model import MODEL_VERSION
 from optimiser.dispatch.perfect import LABEL, plan_year
@@ -39,7 +39,8 @@ def run_command(
     out: Annotated[Path | None, typer.Option(help="Folder for summary.json and steps.csv.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
-    """Run a district on its data: rolling horizon with forecasts, beside the usual rule and perfect foresight."""
+    """Run a district on its data: rolling horizon with forecasts, beside the usual rule and perfect
+    foresight."""
     try:
         results, price = _run(load_dispatch_case(case), days, before_kwh_pe, perfect)
     except _EXPECTED as error:

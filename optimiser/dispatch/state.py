@@ -25,7 +25,8 @@ class HourSoFar:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The devices at the start of a step, by name: kWh stored, °C, kWh already drawn in the current window."""
+    """The devices at the start of a step, by name: kWh stored, °C, kWh already drawn in the current
+    window."""
 
     time_s: int
     stored_kwh: dict[str, float]
@@ -98,10 +99,11 @@ class Outlook:
         return replace(self, start_s=self.start_s + first * self.step_s, **cut)
 
     def require_usable(self) -> None:
-        """Raises OutlookInvalid for NaN, infinities, differing lengths and factors that the model cannot state.
+        """Raises OutlookInvalid for NaN, infinities, differing lengths and factors that the model cannot
+        state.
 
-        The net rule is stated for `average <= import` and `export <= import` (dynamic factors of domain.md §3,
-        and static ones with an export factor not above the import factor).
+        The net rule is stated for `average <= import` and `export <= import` (dynamic factors of domain.md
+        §3, and static ones with an export factor not above the import factor).
         """
         if self.steps == 0:
             raise OutlookInvalid("the outlook has no step; forecast at least one")
@@ -125,6 +127,6 @@ class Outlook:
             if above.any():
                 place = int(np.argmax(above))
                 raise OutlookInvalid(
-                    f"{name} {getattr(self, name)[place]} exceeds pef_import {self.pef_import[place]} in step "
-                    f"{place}; dispatch needs average <= import and export <= import (domain.md §3)"
+                    f"{name} {getattr(self, name)[place]} exceeds pef_import {self.pef_import[place]} "
+                    f"in step {place}; dispatch needs average <= import and export <= import (domain.md §3)"
                 )

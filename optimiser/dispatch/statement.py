@@ -5,11 +5,11 @@ net charge `S` (`N = D + S`): import for load is `il = max(0, min(D, N))`, every
 
     E = -f_imp N - (f_imp - f_exp) max(0, -N) + (f_imp - f_avg) il          (domain.md §4)
 
-`il` is rewarded, so it must be kept down to that: `il <= D + M u`, `il <= N + M u`, `il <= M (1 - u)` with `u`
-binary (1: nothing bought for load), and `il <= import`. `u` is decided before solving in all hours but a few, see `model.py`. E of
-the hours is one variable, `primary_kwh_pe`; its price in the objective carries the year (`price.py`), or a row
-demands the year's balance (`perfect.py`). Vehicles that discharge more in a UTC day than they charged brought
-energy in: it counts as import at the day's largest factor (domain.md §2).
+`il` is rewarded, so it must be kept down to that: `il <= D + M u`, `il <= N + M u`, `il <= M (1 - u)` with
+`u` binary (1: nothing bought for load), and `il <= import`. `u` is decided before solving in all hours but a
+few, see `model.py`. E of the hours is one variable, `primary_kwh_pe`; its price in the objective carries
+the year (`price.py`), or a row demands the year's balance (`perfect.py`). Vehicles that discharge more in
+a UTC day than they charged brought energy in: it counts as import at the day's largest factor (domain.md §2).
 
 Names: `battery_charge_kw[b, t]` and so on; `t` step, `j` UTC hour, `d` UTC day, `w` window, all counted from
 the start of the horizon. Slacks are named `slack_*` and have the penalties of `devices.Penalties`.
@@ -57,7 +57,8 @@ class Slots:
 
 
 def state_horizon(devices: DeviceSettings, steps: int, step_s: int, months: int = 2) -> Any:
-    """The model; its mutable Params are filled by `model.Horizon`. `months` bounds the calendar months touched."""
+    """The model; its mutable Params are filled by `model.Horizon`. `months` bounds the calendar months
+    touched."""
     m = pyo.ConcreteModel("dispatch")
     m.T = pyo.RangeSet(0, steps - 1)
     hours = step_s / HOUR_S

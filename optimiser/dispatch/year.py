@@ -1,4 +1,5 @@
-"""A year (or any period) of dispatch on data: cost and balance of the rule, the rolling horizon and foresight."""
+"""A year (or any period) of dispatch on data: cost and balance of the rule, the rolling horizon and
+foresight."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ class YearResult:
 
     name: str
     cost_eur: float
-    """Purchases minus sales, wear, capacity charges, and what storage lacks at the end at the mean purchase price."""
+    """Purchases minus sales, wear, capacity charges, and what storage lacks at the end at the mean
+    purchase price."""
     balance_kwh_pe: float
     import_kwh: float
     export_kwh: float

@@ -1,4 +1,5 @@
-"""Dispatch: one step with all devices, and a year on La Palma against the rule and against perfect foresight."""
+"""Dispatch: one step with all devices, and a year on La Palma against the rule and against perfect
+foresight."""
 
 import time
 from dataclasses import replace
@@ -9,7 +10,7 @@ import numpy as np
 
 from optimiser.dispatch.case import DispatchCase, load_dispatch_case
 from optimiser.dispatch.devices import Battery, DeviceSettings, HeatPump, Shiftable, Vehicles
-from optimiser.dispatch.foresight import ForecastOutlook, Forecasters, TrueOutlook
+from optimiser.dispatch.foresight import Forecasters, ForecastOutlook, TrueOutlook
 from optimiser.dispatch.perfect import plan_year
 from optimiser.dispatch.price import TypicalDays, YearPrice
 from optimiser.dispatch.state import Outlook, State

@@ -16,8 +16,8 @@ ALL_DEVICES = DeviceSettings(
             name="v2g", count=3, capacity_kwh=40, charge_kw=7, discharge_kw=7, departure_h=7, arrival_h=17,
             trip_kwh=10, needed_kwh=25, outside_kwh=4,
         ),
-        Vehicles(name="car", capacity_kwh=40, charge_kw=7, departure_h=8, arrival_h=15, trip_kwh=8, needed_kwh=20),
-    ),
+        Vehicles(name="car", capacity_kwh=40, charge_kw=7, departure_h=8, arrival_h=15, trip_kwh=8,
+    needed_kwh=20), ),
     heat_pump=(
         HeatPump(power_kw=6, store_kwh=20, store_kw=15, resistance_k_per_kw=1.5, capacitance_kwh_per_k=10),
     ),

@@ -70,7 +70,13 @@ def test_a_night_shift_is_away_over_midnight() -> None:
 
 def test_commuters_stay_at_the_weekend() -> None:
     fleet = Vehicles(
-        capacity_kwh=40, charge_kw=7, departure_h=7, arrival_h=17, trip_kwh=10, needed_kwh=20, weekdays_only=True
+        capacity_kwh=40,
+        charge_kw=7,
+        departure_h=7,
+        arrival_h=17,
+        trip_kwh=10,
+        needed_kwh=20,
+        weekdays_only=True,
     )
     week = fleet.timetable(MIDNIGHT_S + 3600 * np.arange(7 * 24), 3600)
     leaving_days = np.flatnonzero(week.leaves) // 24

@@ -1,4 +1,5 @@
-"""The simulated plant: no physical limit is ever broken, and energy is conserved, whatever the devices are told."""
+"""The simulated plant: no physical limit is ever broken, and energy is conserved, whatever the devices are
+told."""
 
 import numpy as np
 import pytest

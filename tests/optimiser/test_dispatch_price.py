@@ -22,7 +22,8 @@ DEVICES = DeviceSettings(battery=(BATTERY,))
 
 
 def same_days(days: int = DAYS) -> Outlook:
-    """Twelve hours of 10 kW surplus, then twelve of 10 kW deficit, every day: E of a day is 120 (2.75 - 2.5) = 30."""
+    """Twelve hours of 10 kW surplus, then twelve of 10 kW deficit, every day: E of a day is 120 (2.75 -
+    2.5) = 30."""
     return outlook(
         np.tile([0.0] * 12 + [10.0] * 12, days),
         pv_kw=np.tile([10.0] * 12 + [0.0] * 12, days),
