@@ -18,6 +18,7 @@ from optimiser.planning.model import District, build
 from optimiser.planning.plan import Plan, make_plan, without_solution
 from optimiser.planning.solve import Solution, Solver, Status
 from optimiser.planning.storage_free import solve_without
+from optimiser.planning.tariff_choice import best_offer, plan_offers
 
 PASSES = 6
 WORTH = 1e-5
@@ -27,7 +28,10 @@ TOLERANCE_KW = 1e-3
 
 def plan(case: Case, inputs: Inputs | None = None) -> Plan:
     """The best plan of a case. Raises SeriesError, InputMissing, CaseImpossible, SolverFailed."""
-    district, relaxed = optimum(case, read_inputs(case) if inputs is None else inputs)
+    known = read_inputs(case) if inputs is None else inputs
+    if case.grid.tariff:
+        return best_offer(plan_offers(case, known, plan))
+    district, relaxed = optimum(case, known)
     if relaxed.status is not Status.OPTIMAL:
         return without_solution(district, relaxed, explain(case, district.inputs, with_rule))
     if case.balance.netting == "gross" or not _breaks_rule(district, relaxed.x):

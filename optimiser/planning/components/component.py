@@ -79,7 +79,7 @@ class Terms:
     production_charging: tuple[Any, ...] = ()
     """The variables behind `charge_from_production_kw`."""
     optional: bool = False
-    """All its variables may be zero at once, and what it costs is in its sizes: a battery that is not built.
+    """All its variables may be zero at once, and its costs are in them alone: a battery that is not built.
     Then the plan is tried without it first (`storage_free.py`)."""
 
 
