@@ -1,14 +1,15 @@
 """Plans a case, with the metered net rule where the case asks for it.
 
 domain.md §2 nets import and export in every hour and lets storage charge from production only in hours of
-surplus. In hour t either `il = 0` (surplus) or `ex = 0` and `pb = 0` (deficit): a choice that is not convex.
-The linear program without the choice is a bound. From its solution each hour is put on one side, the program
-solved again, and the sides chosen anew until they stay: a feasible plan, printed with its distance to the
-bound (MODEL.md §11.2; small instances are compared with the exact mixed-integer program in the tests).
+surplus. In hour t either `il = 0` (surplus) or `ex = 0` and `pb = 0` (deficit): a choice that is not
+convex. The linear program without the choice is a bound. From its solution each hour is put on one side,
+the program solved again, and the sides chosen anew until they stay: a feasible plan, printed with its
+distance to the bound (MODEL.md §11.2; small instances are compared with the exact mixed-integer program in
+the tests).
 
-A meter that only forbids importing and exporting at once is a weaker rule: the plan of PES_lim2_U that keeps it
-(-519,133 EUR) lets storage charge from production in hours of deficit, and by the allocation of domain.md §2 its
-balance is -2,581 kWh_PE a year.
+A meter that only forbids importing and exporting at once is a weaker rule: the plan of PES_lim2_U that
+keeps it (-519,133 EUR) lets storage charge from production in hours of deficit, and by the allocation of
+domain.md §2 its balance is -2,581 kWh_PE a year.
 """
 
 import numpy as np
@@ -22,6 +23,7 @@ from optimiser.planning.model import District, build
 from optimiser.planning.plan import Plan, make_plan, without_solution
 from optimiser.planning.solve import Solution, Solver, Status
 from optimiser.planning.storage_free import solve_without
+from optimiser.planning.tariff_choice import best_offer, plan_offers
 
 PASSES = 6
 WORTH = 1e-5
@@ -31,7 +33,10 @@ TOLERANCE_KW = 1e-3
 
 def plan(case: Case, inputs: Inputs | None = None) -> Plan:
     """The best plan of a case. Raises SeriesError, InputMissing, CaseImpossible, SolverFailed."""
-    district, relaxed = optimum(case, read_inputs(case) if inputs is None else inputs)
+    known = read_inputs(case) if inputs is None else inputs
+    if case.grid.tariff:
+        return best_offer(plan_offers(case, known, plan))
+    district, relaxed = optimum(case, known)
     if relaxed.status is not Status.OPTIMAL:
         return without_solution(district, relaxed, explain(case, district.inputs, with_rule))
     if case.balance.netting == "gross" or not _breaks_rule(district, relaxed.x):
