@@ -48,7 +48,7 @@ def indicators_of(district: District, x: Floats, flows: pandas.DataFrame) -> tup
     g, load = table["production_kw"], table["consumption_kw"]
     bought, sold = table["import_kw"], table["export_kw"]
     pef = district.inputs.factors.primary_energy
-    metered_pe, metered_ghg = _with_fuel(district, x, metered_balance(district, flows))
+    metered_pe, metered_ghg = _with_the_rest(district, x, metered_balance(district, flows))
     years = district.case.economy.years
     average = district.inputs.factors.ghg_average
     storage = bought - table["import_load_kw"]
@@ -78,8 +78,8 @@ def indicators_of(district: District, x: Floats, flows: pandas.DataFrame) -> tup
     )  # fmt: skip
 
 
-def _with_fuel(district: District, x: Floats, metered: tuple[float, float]) -> tuple[float, float]:
-    """Add what fuel takes to the metered balances."""
+def _with_the_rest(district: District, x: Floats, metered: tuple[float, float]) -> tuple[float, float]:
+    """Add what fuel, and what vehicles bring in, takes to the metered balances."""
     primary, gas = metered
     for carrier, burnt in district.fuels_kwh.items():
         price = district.case.fuel[carrier]
@@ -87,6 +87,11 @@ def _with_fuel(district: District, x: Floats, metered: tuple[float, float]) -> t
         non_renewable = district.case.factors.primary_energy == "non-renewable"
         primary -= kwh * (price.non_renewable_pef if non_renewable else price.pef)
         gas += kwh * price.ghg_kg_per_kwh
+    for entry in district.terms.values():
+        if entry.foreign_kw is not None:
+            brought = district.hourly.step_h * district.hourly.evaluate(entry.foreign_kw, x)
+            primary -= float(brought @ district.inputs.factors.primary_energy.import_storage)
+            gas += float(brought @ district.inputs.factors.ghg.import_storage)
     return primary, gas
 
 
