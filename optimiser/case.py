@@ -54,6 +54,8 @@ class Balance(Table):
     """Primary energy exported is at least what is imported."""
     ghg_neutral: bool = False
     """Net greenhouse gas, imports less exports, is not above zero."""
+    ghg_limit_kg: float = 0.0
+    """With `ghg_neutral`: the most net greenhouse gas of a year, kg CO2e, where it is not zero."""
     netting: Literal["net", "gross"] = "net"
     """`net`: as metered at the boundary, no credit for importing and exporting in one hour (domain.md §2).
     `gross`: as published."""

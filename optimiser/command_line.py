@@ -15,15 +15,19 @@ from optimiser.inputs import InputMissing
 from optimiser.planning.model import CaseImpossible
 from optimiser.planning.net_rule import plan as make_plan
 from optimiser.planning.paper import Reproduction, reproduce
+from optimiser.planning.pareto import GHG, PRIMARY_ENERGY, front
 from optimiser.planning.plan import Plan
 from optimiser.planning.solve import SolverFailed, Status
-from optimiser.report.documents import plan_document, to_json
+from optimiser.planning.sweep import SweepInvalid, parse_axis
+from optimiser.planning.sweep import sweep as run_sweep
+from optimiser.report.documents import plan_document
 from optimiser.report.files import write
+from optimiser.report.study import study_csv, study_document
 from optimiser.series import SeriesError
 
 commands = typer.Typer()
 
-_EXPECTED = (CaseError, CaseImpossible, InputMissing, SeriesError, SolverFailed, OSError)
+_EXPECTED = (CaseError, CaseImpossible, InputMissing, SeriesError, SolverFailed, SweepInvalid, OSError)
 
 INFEASIBLE_EXIT = 3
 
@@ -47,6 +51,16 @@ def plan(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for report.html, plan.json and flows.csv.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=START:STOP:COUNT or NAME=a,b,c, as exchange_limit_kw=66:198:11; repeatable."),
+    ] = None,
+    pareto: Annotated[
+        int, typer.Option(help="Points of the fronts of NPV against primary energy and greenhouse gas.")
+    ] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler for sweeps and fronts, tcp://HOST:PORT.")
+    ] = None,
 ) -> None:
     """Plan a district: what to build so that it is positive at the best net present value.
 
@@ -58,12 +72,28 @@ def plan(
         if case is None:
             _paper(as_json)
             return
-        found = make_plan(load_case(case))
-        written = [] if out is None else write(found, out)
+        settings = load_case(case)
+        axes = [parse_axis(text) for text in sweep or []]
+        points = run_sweep(settings, axes, scheduler) if axes else []
+        fronts = {
+            against: front(settings, against, pareto, scheduler)
+            for against in (PRIMARY_ENERGY, GHG)
+            if pareto
+        }
+        found = make_plan(settings)
+        written = [] if out is None else write(found, out, points, fronts)
     if as_json:
-        typer.echo(to_json(found))
+        document = plan_document(found)
+        if points:
+            document["sweep"] = study_document(points)
+        if fronts:
+            document["pareto"] = {against: study_document(study) for against, study in fronts.items()}
+        typer.echo(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False))
     else:
         _show(found)
+        for study in (points, *fronts.values()):
+            if study:
+                typer.echo(study_csv(study), nl=False)
         for path in written:
             typer.echo(f"written: {path}")
     if found.status is not Status.OPTIMAL:

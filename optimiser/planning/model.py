@@ -94,7 +94,7 @@ def build(case: Case, inputs: Inputs, expanded: bool = False, switch_kw: float |
     if case.balance.positive:
         hourly.row(PRIMARY_ENERGY, primary >= case.balance.margin_kwh_pe)
     if case.balance.ghg_neutral:
-        hourly.row(GHG, ghg <= 0)
+        hourly.row(GHG, ghg <= case.balance.ghg_limit_kg)
     costs = (*grid.costs, *fuel_costs, *(cost for entry in every for cost in entry.costs))
     sizes = {name: size for entry in every for name, size in entry.sizes.items()}
     switched = tuple(variable for entry in every for variable in entry.production_charging)

@@ -77,12 +77,13 @@ class Plan:
 
 
 def without_solution(district: District, solution: Solution, explanation: tuple[str, ...] = ()) -> Plan:
-    """The plan when there is none."""
+    """The plan when there is none; a solution that could not be made to keep the rules is a `LIMIT`."""
     case = district.case
+    status = Status.LIMIT if solution.status is Status.OPTIMAL else solution.status
     return Plan(
         case.title,
         case.profile,
-        solution.status,
+        status,
         float("nan"),
         float("nan"),
         solution.seconds,

@@ -7,6 +7,7 @@ policy allows exactly the scripts of the page, by their hash, and no connection.
 import hashlib
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -78,14 +79,17 @@ def number(value: float) -> str:
     return text.replace(",", " ").replace("-", "−")
 
 
-def render(plan: Plan) -> str:
-    """The page."""
+def render(plan: Plan, studies: Mapping[str, Figure] | None = None) -> str:
+    """The page; `studies` are plots of sweeps and fronts by their heading."""
     solved = plan.status is Status.OPTIMAL
     drawn: dict[str, Figure] = figures(plan) if solved else {}
+    headings = list(studies or {})
+    drawn |= {f"study-{place}": figure for place, figure in enumerate((studies or {}).values())}
     plotly_script = plotly.offline.get_plotlyjs() if drawn else ""
     return _template().render(
         plan=plan,
         solved=solved,
+        studies=headings,
         profile_words=PROFILES.get(plan.profile, ""),
         sizes=_sizes(plan),
         panels=_sizes(plan, "m2"),
