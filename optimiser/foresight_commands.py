@@ -16,6 +16,7 @@ from rich.table import Table
 
 from optimiser.balances import BalancesInvalid, fetch_balances, read_balances
 from optimiser.dispatch.run_command import run_command
+from optimiser.dispatch.serve_command import serve_command
 from optimiser.forecast import (
     Baseline,
     ClearSky,
@@ -37,6 +38,7 @@ commands = typer.Typer()
 dispatch = typer.Typer(help="Runs a district hour by hour, and looks ahead.", no_args_is_help=True)
 commands.add_typer(dispatch, name="dispatch")
 dispatch.command("run")(run_command)
+dispatch.command("serve")(serve_command)
 
 WARM_UP_DAYS = 60
 
