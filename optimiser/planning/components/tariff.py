@@ -103,8 +103,7 @@ def period_numbers(times: pandas.DatetimeIndex, period: Literal["month", "year"]
 
 def local_times(period: Period, timezone: str) -> pandas.DatetimeIndex:
     """Start of each interval on the local clock."""
-    times_s = period.start_s + np.arange(period.steps) * period.interval_s
-    return pandas.to_datetime(times_s, unit="s", utc=True).tz_convert(ZoneInfo(timezone))
+    return period.times_utc.tz_convert(ZoneInfo(timezone))
 
 
 def checked_timezone(timezone: str) -> str:

@@ -181,3 +181,25 @@ def test_a_battery_ages(ageing: dict[str, float], discharged_kwh: float) -> None
 def test_cycles_without_a_lifetime_are_refused() -> None:
     with pytest.raises(CaseError, match="give lifetime_years"):
         small_case(battery={**BATTERY, "cycles": 5000})
+
+
+def test_quarter_hours_give_the_same_plan_as_hours_where_prices_change_by_the_hour() -> None:
+    grid = {
+        "buy": {"value": 0.1},
+        "sell": {"value": 0.0},
+        "time_of_use": [{"from_hour": 7, "to_hour": 19, "eur_per_kwh": 0.4}],
+        "peak": [{"eur_per_kw": 0.5}],
+    }
+    tables: dict[str, Any] = {
+        "balance": FREE,
+        "grid": grid,
+        "battery": {**BATTERY, "wear_eur_per_kwh": 0.01, "cycles": 9, "lifetime_years": 10},
+        "vehicles": {**FLEET, "count": 1, "v2g": True},
+        "flexible_load": {"series": {"value": 4}, "window_h": 12, "eur_per_kwh_moved": 0.01},
+    }
+    hours = plan(small_case(days=2, **tables))
+    quarters = plan(small_case(days=2, interval_s=900, **tables))
+    assert len(quarters.flows) == 4 * len(hours.flows)
+    assert quarters.npv_eur == pytest.approx(hours.npv_eur, abs=1e-3)
+    assert hours.yearly_mwh["discharge"] > 0.01
+    assert hours.yearly_mwh["vehicles_discharge"] > 0.01

@@ -104,9 +104,8 @@ def test_a_store_is_filled_as_late_as_possible_and_pays_its_losses(bus: str) -> 
     supply: dict[str, Any] = {"heating_cop": {"value": 1}, "cooling_cop": {"value": 1}, "cooling": True}
     store = {"bus": bus, "efficiency": 0.9, "loss_per_h": 0.01, "capex_eur_per_kwh": 0.001}
     demand = "heat_demand" if bus == "heat" else "cooling_demand"
-    case = small_case(
-        balance=FREE, **{demand: {"series": {"value": 0}}}, heat_pump=supply, thermal_store=store
-    )
+    demanded: dict[str, Any] = {demand: {"series": {"value": 0}}}
+    case = small_case(1, balance=FREE, heat_pump=supply, thermal_store=store, **demanded)
     inputs = series_of(
         case, {(demand, "demand_kw"): [0.0] * 12 + [10.0] * 12, ("grid", "buy_eur_per_kwh"): HALF}
     )

@@ -140,8 +140,8 @@ def test_the_buying_price_of_the_paper_grows(scenario: str, growth: float) -> No
     annuity, growing = (1 - 1.05**-20) / 0.05, (1 - ((1 + growth) / 1.05) ** 20) / (0.05 - growth)
     flows = found.flows
     kwp = sum(size.value for size in found.sizes.values() if size.unit == "kWp")
-    bought = float(flows["import_kw"] @ flows["buy_eur_per_kwh"])
-    sold = float(flows["export_kw"] @ flows["sell_eur_per_kwh"])
+    bought = float((flows["import_kw"] * flows["buy_eur_per_kwh"]).sum())
+    sold = float((flows["export_kw"] * flows["sell_eur_per_kwh"]).sum())
     expected = -(1070 + 12.8 * annuity) * kwp - growing * bought + annuity * sold
     assert found.npv_eur == pytest.approx(expected, rel=1e-6)
     reproduced = {"S1": -483_041, "SVS3U": -357_398}[scenario]
