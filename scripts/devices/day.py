@@ -22,8 +22,8 @@ from optimiser.dispatch.controller import Controller
 from optimiser.dispatch.devices import Battery as BatterySettings
 from optimiser.dispatch.devices import DeviceSettings, Penalties, Vehicles
 from optimiser.dispatch.devices import HeatPump as HeatPumpSettings
+from optimiser.dispatch.live import Device, read_devices, setpoints_w, state_of
 from optimiser.dispatch.model import MODEL_VERSION
-from optimiser.dispatch.state import State
 from optimiser.proposal import ProposalRejected, Proposer, SequenceFile, send
 from scripts.devices.day_inputs import DayInputs, outdoor_degc, read_day
 from scripts.devices.physics import THERMOSTAT_K, Battery, HeatPump, Trip, Vehicle
@@ -140,22 +140,6 @@ def equipment(start_s: int) -> list[Equipment]:
     ]
 
 
-def state_of(readouts: dict[str, dict[str, float]], time_s: int) -> State:
-    """The state for planning, from what the devices declare; meters counted from the day's midnight on."""
-    battery, fleet, pump = SETTINGS.battery[0], SETTINGS.vehicles[0], SETTINGS.heat_pump[0]
-    driven = readouts[fleet.name]
-    return replace(
-        State.initial(SETTINGS, time_s),
-        stored_kwh={
-            battery.name: readouts[battery.name]["stored_wh"] / 1000,
-            fleet.name: driven["stored_wh"] / 1000,
-            pump.name: readouts[pump.name]["store_wh"] / 1000,
-        },
-        room_degc={pump.name: readouts[pump.name]["room_degc"]},
-        vehicle_excess_kwh={fleet.name: (driven["supply_wh"] - fleet.round_trip * driven["draw_wh"]) / 1000},
-    )
-
-
 def run_day(folder: Path, progress: Callable[[int], None]) -> DayResult:
     """Play the day in `folder`. Raises DayFailed, ProcessFailed and what devices and gateway raise."""
     inputs = read_day(START_S)
@@ -214,20 +198,17 @@ class _Day:
 
     def _propose(self, now_s: int, hour: int) -> None:
         declared = self._declared(now_s)
-        readouts = {name: entry["readout"] for name, entry in declared.items()}
-        state, outlook = state_of(readouts, now_s), self._inputs.outlook(hour)
+        readouts = {name: device.readout for name, device in declared.items()}
+        meters = dict.fromkeys(
+            (fleet.name for fleet in SETTINGS.vehicles), (0.0, 0.0)
+        )  # they begin with the day
+        state = state_of(SETTINGS, readouts, now_s, meters)
+        outlook = self._inputs.outlook(hour)
         began = time.perf_counter()
         decision = self._controller.decide(state, outlook, PRIMARY_EUR_PER_KWH_PE)
         self._plan_ms.append(1000 * (time.perf_counter() - began))
         self._sources.append(str(decision.source))
-        powers = {}
-        for name in self._stage.devices:
-            planned = (
-                [decision.action.power_kw[name]]
-                if decision.plan is None
-                else decision.plan.power_kw[name][decision.place :].tolist()
-            )
-            powers[name] = self._within_limits(name, declared[name], [round(1000 * kw) for kw in planned])
+        powers = setpoints_w(decision, declared, self._stage.devices)
         seen = {name: getattr(outlook, name).tolist() for name in outlook.SERIES}
         signed = self._proposer.propose(
             powers,
@@ -243,23 +224,16 @@ class _Day:
         folder.mkdir(exist_ok=True)
         (folder / f"{signed.proposal.sequence:04d}.json").write_bytes(signed.to_json())
 
-    def _declared(self, now_s: int) -> dict[str, dict[str, Any]]:
+    def _declared(self, now_s: int) -> dict[str, Device]:
         """What every device declares now, asked of the gateway."""
         deadline, now_utc = time.monotonic() + ANSWER_S, format_time_utc(now_s)
+        told: dict[str, Device] = {}
         while time.monotonic() < deadline:
-            answer = self._client.get("/v1/control/devices").raise_for_status().json()
-            declared = {entry["device"]: entry["declared"] for entry in answer if entry["declared"]}
-            known = {name for name, entry in declared.items() if entry["time_utc"] == now_utc}
-            if known == set(self._stage.devices):
-                return declared
+            told = read_devices(self._client)
+            if all(told[name].declared_utc == now_utc for name in self._stage.devices):
+                return told
             time.sleep(0.02)
-        raise DayFailed(f"at {now_utc} the gateway knows {declared}")
-
-    def _within_limits(self, name: str, declared: dict[str, Any], powers_w: list[int]) -> list[int]:
-        """Whole watts within the gateway's limits; the first within what the device declares for now."""
-        limits = self._stage.equipment[name]
-        kept = [min(max(power_w, limits.min_w), limits.max_w) for power_w in powers_w]
-        return [min(max(kept[0], declared["min_w"]), declared["max_w"]), *kept[1:]]
+        raise DayFailed(f"at {now_utc} the gateway knows {told}")
 
     def _forge(self, now_s: int) -> None:
         """Somebody with another key asks for full discharge; it must not come through."""
