@@ -31,14 +31,19 @@ WORTH = 1e-5
 TOLERANCE_KW = 1e-3
 
 
-def plan(case: Case, inputs: Inputs | None = None) -> Plan:
-    """The best plan of a case. Raises SeriesError, InputMissing, CaseImpossible, SolverFailed."""
+def plan(case: Case, inputs: Inputs | None = None, explained: bool = True) -> Plan:
+    """The best plan of a case; why there is none takes several programs and can be left out.
+
+    Raises SeriesError, InputMissing, CaseImpossible, SolverFailed.
+    """
     known = read_inputs(case) if inputs is None else inputs
     if case.grid.tariff:
         return best_offer(plan_offers(case, known, plan))
     district, relaxed = optimum(case, known)
     if relaxed.status is not Status.OPTIMAL:
-        return without_solution(district, relaxed, explain(case, district.inputs, with_rule))
+        return without_solution(
+            district, relaxed, explain(case, district.inputs, with_rule) if explained else ()
+        )
     if case.balance.netting == "gross" or not _breaks_rule(district, relaxed.x):
         return make_plan(district, relaxed, -relaxed.cost)
     kept = with_rule(district, relaxed)

@@ -172,6 +172,6 @@ def plan_all(
 
 def _solved(work: tuple[Case, Inputs]) -> tuple[Plan | None, str]:
     try:
-        return replace(plan(*work), flows=pandas.DataFrame()), ""
+        return replace(plan(*work, explained=False), flows=pandas.DataFrame()), ""
     except (CaseImpossible, SolverFailed) as error:
         return None, str(error)

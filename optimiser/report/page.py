@@ -75,7 +75,7 @@ def number(value: float) -> str:
     if value != value:
         return "not defined"
     digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 4
-    text = f"{value:,.{digits}f}" if value else "0"
+    text = f"{value:,.{digits}f}" if abs(value) >= 5e-5 else "0"
     return text.replace(",", " ").replace("-", "−")
 
 
