@@ -134,15 +134,16 @@ class Measured:
     hours: dict[int, tuple[float, float]]
     """Complete hours, by number: consumption and production, kW."""
 
-    def window_kwh_pe(self, first_s: int, now_s: int) -> tuple[float, int]:
-        """Balance of the days since `first_s`, and Unix seconds up to which it is known."""
-        total_mwh_pe, known_s = 0, first_s
+    def window_kwh_pe(self, first_s: int, now_s: int) -> tuple[float, int, int]:
+        """Balance of the known days since `first_s`, how many they are, and Unix seconds up to which."""
+        total_mwh_pe, days, known_s = 0, 0, first_s
         for day in self.balances.days:
             start_s = int(datetime(day.day.year, day.day.month, day.day.day, tzinfo=UTC).timestamp())
             if first_s <= start_s < now_s:
                 total_mwh_pe += day.balance_mwh_pe
+                days += 1
                 known_s = start_s + DAY_S
-        return total_mwh_pe / MWH_PE_PER_KWH_PE, min(known_s, now_s)
+        return total_mwh_pe / MWH_PE_PER_KWH_PE, days, min(known_s, now_s)
 
 
 def read_certifier(client: httpx2.Client, district: str) -> Measured:

@@ -297,8 +297,8 @@ class Service:
         """Price of primary energy, and where it comes from; days not yet known count as the case's."""
         first_s = self.settings.window.start_s
         if measured is not None:
-            balance_kwh_pe, known_s = measured.window_kwh_pe(first_s, now_s)
-            origin = f"balance {balance_kwh_pe:.1f} kWh_PE until {format_time_utc(known_s)}"
+            balance_kwh_pe, days, known_s = measured.window_kwh_pe(first_s, now_s)
+            origin = f"balance {balance_kwh_pe:.1f} kWh_PE of {days} days until {format_time_utc(known_s)}"
             self._price_from = self._prices.price(known_s, balance_kwh_pe), origin
             return self._price_from
         if self._price_from is not None:
