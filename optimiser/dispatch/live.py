@@ -45,6 +45,7 @@ class Device:
     declared_min_w: int
     declared_max_w: int
     readout: dict[str, float]
+    """Empty for a device that is not online."""
     declared_utc: str | None
 
     def within_limits(self, powers_w: list[int]) -> list[int]:
@@ -76,9 +77,9 @@ def _device(entry: Mapping[str, Any]) -> Device:
     return Device(
         entry["min_w"],
         entry["max_w"],
-        declared.get("min_w", entry["min_w"]),
-        declared.get("max_w", entry["max_w"]),
-        dict(declared.get("readout") or {}),
+        entry["min_w"] if (low_w := declared.get("min_w")) is None else low_w,
+        entry["max_w"] if (high_w := declared.get("max_w")) is None else high_w,
+        dict(declared.get("readout") or {}) if declared.get("status") == "online" else {},
         declared.get("time_utc"),
     )
 

@@ -22,7 +22,7 @@ The settings, a TOML file; paths are relative to it:
     days = 365
 
 What stands in when something is missing is named in the log and in `steps.jsonl`: `price`, `foresight` and
-`schedule` (fallback.py). A device that has declared nothing is not commanded.
+`schedule` (fallback.py). A device that is offline, or tells no readout, is not commanded.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Step:
     """Where the price of primary energy comes from."""
     foresight: str
     undeclared: list[str]
-    """Devices that were not commanded, for the gateway knows nothing of them."""
+    """Devices that were not commanded: offline, or without a readout."""
     sequence: int | None
     answer: str
 
@@ -242,7 +242,7 @@ class Service:
     def _make(self, start_s: int) -> tuple[Step, SignedProposal | None]:
         devices, now_s = self.case.settings, int(self._now_s())
         told = read_devices(self._gateway)
-        readouts = {name: device.readout for name, device in told.items() if device.declared_utc}
+        readouts = {name: device.readout for name, device in told.items() if device.readout}
         if start_s % DAY_S == 0 or not self._midnight:
             self._midnight = {
                 fleet.name: (readout["supply_wh"], readout["draw_wh"])
