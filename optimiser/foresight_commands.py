@@ -1,4 +1,4 @@
-"""`ped dispatch`: `outlook` and `backtest` (what is foreseen, and how well), and `run` (`optimiser.dispatch`)."""
+"""`ped dispatch`: `outlook`, `backtest` (what is foreseen, how well), `run`, `serve` (optimiser.dispatch)."""
 
 import json
 from collections.abc import Iterator

@@ -38,7 +38,7 @@ def plan(case: Case, inputs: Inputs | None = None, explained: bool = True) -> Pl
     """
     known = read_inputs(case) if inputs is None else inputs
     if case.grid.tariff:
-        return best_offer(plan_offers(case, known, plan))
+        return best_offer(plan_offers(case, known, lambda offer, series: plan(offer, series, explained)))
     district, relaxed = optimum(case, known)
     if relaxed.status is not Status.OPTIMAL:
         return without_solution(
