@@ -34,7 +34,7 @@ def bench(
     name: Annotated[Bench, typer.Argument(help="gas, ingest, api, plan or dispatch.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
-    """Measure gas, ingest from MQTT to the chain, the API under load, planning, or dispatch, beside a reference."""
+    """Measure gas, ingest to the chain, the API under load, planning or dispatch, beside a reference."""
     if as_json:
         typer.echo(json.dumps(_measure(_Task(name, tell_nobody))))
         return
