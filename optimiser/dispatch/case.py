@@ -8,7 +8,7 @@ From the planning case (`optimiser/case.py`): `title`, `first_day`, `days`, `int
     horizon_h = 48                  # look-ahead
     # generation = { csv = "...", column = "pv_kW" }   # instead of panels: what was or would be generated
     [[dispatch.panels]]
-    kwp = 266
+    kwp = 270
     tilt_deg = 28.803
     azimuth_deg = 180
     [[dispatch.battery]]

@@ -52,11 +52,17 @@ Decide = Callable[[int, Plant, Account], Decision]
 
 
 def run(
-    name: str, devices: DeviceSettings, truth: Outlook, decide: Decide, start: State | None = None
+    name: str,
+    devices: DeviceSettings,
+    truth: Outlook,
+    decide: Decide,
+    start: State | None = None,
+    tracked: bool = True,
 ) -> YearResult:
     """Run a plant through all steps of the truth; `decide` sees the state after arrivals and departures.
 
-    The true values of the step itself reach the set-points only through the local controller (`track`).
+    The true values of the step itself reach the set-points only through the local controller (`track`),
+    which a plan that knows them already does without (`tracked`).
     """
     plant = Plant(devices, start or State.initial(devices, truth.start_s), truth)
     account = Account(devices, truth)
@@ -69,7 +75,8 @@ def run(
         durations.append(time.perf_counter() - began)
         missed = plant.arrive_and_depart(step)
         now = truth.part(step, step + 1)
-        decision = track(devices, decision, plant.state, now)
+        if tracked:
+            decision = track(devices, decision, plant.state, now)
         flow = plant.step(step, decision.action, missed)
         account.add(step, flow)
         sources[decision.source] += 1
@@ -131,8 +138,12 @@ def run_rolling(
 
 
 def run_plan(name: str, devices: DeviceSettings, truth: Outlook, plan: Plan) -> YearResult:
-    """A plan of the whole period, such as perfect foresight's, run on the plant."""
-    return run(name, devices, truth, lambda step, _, __: from_plan(devices, plan, step, Source.OPTIMUM, ""))
+    """A plan of the whole period that knows the truth, such as perfect foresight's, run on the plant."""
+
+    def decide(step: int, _: Plant, __: Account) -> Decision:
+        return from_plan(devices, plan, step, Source.OPTIMUM, "")
+
+    return run(name, devices, truth, decide, tracked=False)
 
 
 def percentile_s(result: YearResult, percent: float) -> float:

@@ -97,12 +97,17 @@ def test_a_balance_with_slack_has_no_price_and_costs_no_more(case: DispatchCase)
     free = run_rolling(devices, truth, foresight, 0.0, case.horizon)
     assert set(steered.prices_eur_per_kwh_pe) == {0.0}
     assert steered.cost_eur == pytest.approx(free.cost_eur)
+    plan = plan_year(devices, State.initial(devices, truth.start_s), truth, -50_000.0, 5.0)
+    perfect = run_plan("perfect", devices, truth, plan.plan)
+    assert plan.price_eur_per_kwh_pe == 0
+    assert perfect.balance_kwh_pe == pytest.approx(plan.plan.primary_kwh_pe, abs=ROUNDING_KWH_PE)
+    assert perfect.cost_eur <= min(free.cost_eur, run_rule(devices, truth).cost_eur) + 2.0
 
 
 def test_the_case_without_battery_has_the_published_break_even(case: DispatchCase) -> None:
     """lapalma/README.md: 262 kWp; a kWp is worth some 4,194 kWh_PE a year there."""
     result = run_rule(DeviceSettings(), case.truth)
-    assert result.balance_kwh_pe == pytest.approx((266 - 262) * 4194, rel=0.15)
+    assert result.balance_kwh_pe == pytest.approx((270 - 262) * 4194, rel=0.15)
 
 
 def test_forecasts_do_not_see_the_future(case: DispatchCase) -> None:
