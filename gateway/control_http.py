@@ -12,7 +12,7 @@ from contracts.hour import DAY_S, TimeInvalid, format_time_utc, parse_time_utc
 from contracts.setpoint import MAX_DOCUMENT_BYTES
 from gateway.comparison import Comparison, to_csv
 from gateway.outbox import OutboxFull, OutboxUnusable, connect
-from gateway.problem import Problem, is_operator, token_digest
+from gateway.problem import Problem, body_of, is_operator, token_digest
 from gateway.proposal_rules import TITLES, ProposalRefused
 
 if TYPE_CHECKING:
@@ -37,13 +37,10 @@ def add_control(application: FastAPI, gateway: "Gateway") -> None:
         control = gateway.control
         if control is None:
             raise Problem(404, "No control", "this gateway takes no set-points ([control] is not configured)")
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_DOCUMENT_BYTES:
-                raise Problem(413, "Too large", f"a proposal has at most {MAX_DOCUMENT_BYTES} bytes")
+        too_large = f"a proposal has at most {MAX_DOCUMENT_BYTES} bytes"
+        body = await body_of(request, MAX_DOCUMENT_BYTES, too_large)
         try:
-            return await run_in_threadpool(control.submit, bytes(body))
+            return await run_in_threadpool(control.submit, body)
         except ProposalRefused as refused:
             raise _problem(refused) from None
         except OutboxFull as error:

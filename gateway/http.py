@@ -15,7 +15,15 @@ from gateway.intake import Delivery, KeyReused, Receipt
 from gateway.lookup import Lookup, PointUnknown
 from gateway.outbox import OutboxFull, connect
 from gateway.payload import MAX_MESSAGE_BYTES
-from gateway.problem import Problem, add_errors, device_of, is_operator, problem_response, token_digest
+from gateway.problem import (
+    Problem,
+    add_errors,
+    body_of,
+    device_of,
+    is_operator,
+    problem_response,
+    token_digest,
+)
 
 if TYPE_CHECKING:
     from gateway.application import Gateway
@@ -55,13 +63,8 @@ def _add_intake(application: FastAPI, gateway: "Gateway") -> None:
         device = device_of(gateway, token_digest(request))
         if device is None:
             raise Problem(401, "Unknown token", "no device of this gateway has this token")
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_MESSAGE_BYTES:
-                raise Problem(
-                    413, "Too large", f"a message has at most {MAX_MESSAGE_BYTES} bytes; send parts"
-                )
+        too_large = f"a message has at most {MAX_MESSAGE_BYTES} bytes; send parts"
+        body = await body_of(request, MAX_MESSAGE_BYTES, too_large)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Receipt] = loop.create_future()
 
@@ -71,7 +74,7 @@ def _add_intake(application: FastAPI, gateway: "Gateway") -> None:
         def failed(error: Exception) -> None:
             loop.call_soon_threadsafe(_reject, answer, error)
 
-        gateway.intake.submit(Delivery(device, bytes(body), done, failed, idempotency_key))
+        gateway.intake.submit(Delivery(device, body, done, failed, idempotency_key))
         try:
             receipt = await answer
         except KeyReused as error:

@@ -52,6 +52,16 @@ def add_errors(application: FastAPI) -> None:
         return problem_response(Problem(422, "Invalid request", detail))
 
 
+async def body_of(request: Request, most_bytes: int, too_large: str) -> bytes:
+    """The body of a request. Raises Problem with `too_large` as soon as it has more than `most_bytes`."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most_bytes:
+            raise Problem(413, "Too large", too_large)
+    return bytes(body)
+
+
 def token_digest(request: Request) -> str:
     """Hash of the bearer token of a request. Raises Problem."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
