@@ -8,6 +8,7 @@ domain "PED Ledger", version "1".
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -242,7 +243,7 @@ _ADJUSTMENT_TYPE: Final = keccak(
 
 
 @dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(ABC):
     gateway_id: str
     """Slug of the gateway."""
     day: int
@@ -268,8 +269,9 @@ class _Batch:
             number.to_bytes(32, "big") for number in (self.day, self.sequence, self.replaces)
         )
 
+    @abstractmethod
     def _fields(self) -> bytes:
-        raise NotImplementedError
+        """The encoded struct that is signed, its type's hash first (EIP-712)."""
 
     def digest(self, domain: SigningDomain) -> bytes:
         """The 32 bytes that are signed (EIP-712)."""
