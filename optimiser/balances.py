@@ -63,24 +63,39 @@ def read_balances(path: Path) -> Balances:
     return parse_balances(path.read_text("utf-8-sig"), str(path))
 
 
-def fetch_balances(url: str, district_id: str, client: httpx2.Client | None = None) -> Balances:
+def fetch_balances(url: str, district_id: str) -> Balances:
     """The newest days of a district that a certifier at `url` shows, and its hours' factors.
 
     Raises BalancesInvalid when the certifier cannot be reached or refuses.
     """
-    own = client or httpx2.Client(base_url=url, timeout=FETCH_TIMEOUT_S)
-    path = f"/v1/districts/{quote(district_id, safe='')}"
-    try:
-        newest = parse_balances(_get(own, f"{path}/days", {}), f"{url}{path}/days").days[-1].day
-        span = {"to": (newest + timedelta(days=1)).isoformat()}
-        first = {"from": (newest - timedelta(days=MOST_DAYS - 1)).isoformat()}
-        days = parse_balances(_get(own, f"{path}/days", first | span), f"{url}{path}/days").days
-        first = {"from": max(days[0].day, newest - timedelta(days=YEAR_DAYS - 1)).isoformat()}
-        hours = _get(own, f"{path}/hours", {**first, **span, "limit": str(YEAR_DAYS * HOURS_PER_DAY)})
-        return Balances(days, parse_balances(hours, f"{url}{path}/hours").factors)
-    finally:
-        if client is None:
-            own.close()
+    with httpx2.Client(base_url=url, timeout=FETCH_TIMEOUT_S) as client:
+        days = fetch_days(client, district_id)
+        first = max(days[0].day, days[-1].day - timedelta(days=YEAR_DAYS - 1))
+        hours = fetch_hours(client, district_id, first, days[-1].day)
+        return Balances(days, parse_balances(hours, f"{url}: hours").factors)
+
+
+def fetch_days(client: httpx2.Client, district_id: str) -> tuple[Day, ...]:
+    """The newest days that the certifier shows. Raises BalancesInvalid."""
+    path = f"{_path(district_id)}/days"
+    name = f"{client.base_url}{path}"
+    newest = parse_balances(_get(client, path, {}), name).days[-1].day
+    span = _span(newest - timedelta(days=MOST_DAYS - 1), newest)
+    return parse_balances(_get(client, path, span), name).days
+
+
+def fetch_hours(client: httpx2.Client, district_id: str, first: date, last: date) -> str:
+    """The certifier's hours of both days and all between, as CSV. Raises BalancesInvalid."""
+    limit = HOURS_PER_DAY * ((last - first).days + 1)
+    return _get(client, f"{_path(district_id)}/hours", {**_span(first, last), "limit": str(limit)})
+
+
+def _path(district_id: str) -> str:
+    return f"/v1/districts/{quote(district_id, safe='')}"
+
+
+def _span(first: date, last: date) -> dict[str, str]:
+    return {"from": first.isoformat(), "to": (last + timedelta(days=1)).isoformat()}
 
 
 def _get(client: httpx2.Client, path: str, parameters: dict[str, str]) -> str:

@@ -1,6 +1,5 @@
 """The TOML file that describes what to plan. `optimiser/README.md` documents it for people."""
 
-import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +11,7 @@ from optimiser.planning.components import COMPONENTS
 from optimiser.planning.components.component import Component
 from optimiser.planning.components.grid import Grid
 from optimiser.series import Period
-from optimiser.table import Table
+from optimiser.table import Table, explained, read_toml
 from optimiser.weather import Location, WeatherSetting
 
 
@@ -108,14 +107,7 @@ class Case(Table):
 
 def load_case(path: Path) -> Case:
     """Read and check a case. Raises CaseError naming the place and the value."""
-    try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except FileNotFoundError:
-        raise CaseError(f"{path}: there is no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CaseError(f"{path}: not valid TOML: {error}") from None
-    return make_case(document, path.parent, str(path))
+    return make_case(read_toml(path, CaseError), path.parent, str(path))
 
 
 def make_case(document: dict[str, Any], folder: Path, origin: str = "case") -> Case:
@@ -150,22 +142,3 @@ def _entries(origin: str, key: str, entries: Any) -> list[tuple[str, str, Any]]:
             raise CaseError(f"{origin}: {key}[{number}]: give each a name of letters, digits and _: {name!r}")
         found.append((f"{key}[{number}]", name, table))
     return found
-
-
-def explained(origin: str, error: ValidationError, place: str = "") -> str:
-    """What is wrong with a document, in words: one line per place, with the value."""
-    return "\n".join(_explain(origin, detail, place) for detail in error.errors())
-
-
-def _explain(origin: str, detail: Any, place: str) -> str:
-    for part in detail["loc"]:
-        place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    message = detail["msg"].removeprefix("Value error, ")
-    shown = detail["input"]
-    if detail["type"] == "missing":
-        message = "is missing"
-    elif detail["type"] == "extra_forbidden":
-        message = "is not known here; check the spelling"
-    elif isinstance(shown, str | int | float):
-        message = f"{shown!r}: {message}"
-    return f"{origin}: {place or 'the file'}: {message}"

@@ -1,8 +1,6 @@
 """The `ped plan` command; `scripts.command_line` joins it with those of the others."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optimiser.case import CaseError, load_case
+from optimiser.command_errors import errors_in_words
 from optimiser.inputs import InputMissing
 from optimiser.planning.model import CaseImpossible
 from optimiser.planning.net_rule import plan as make_plan
@@ -30,15 +29,6 @@ commands = typer.Typer()
 _EXPECTED = (CaseError, CaseImpossible, InputMissing, SeriesError, SolverFailed, SweepInvalid, OSError)
 
 INFEASIBLE_EXIT = 3
-
-
-@contextmanager
-def _errors_in_words() -> Iterator[None]:
-    try:
-        yield
-    except _EXPECTED as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 @commands.command()
@@ -68,7 +58,7 @@ def plan(
     """
     if paper == (case is not None):
         raise typer.BadParameter("give either CASE.toml or --paper")
-    with _errors_in_words():
+    with errors_in_words(*_EXPECTED):
         if case is None:
             _paper(as_json)
             return

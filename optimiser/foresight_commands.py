@@ -1,8 +1,6 @@
 """`ped dispatch`: `outlook`, `backtest` (what is foreseen, how well), `run`, `serve` (optimiser.dispatch)."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optimiser.balances import BalancesInvalid, fetch_balances, read_balances
+from optimiser.command_errors import errors_in_words
 from optimiser.dispatch.run_command import run_command
 from optimiser.dispatch.serve_command import serve_command
 from optimiser.forecast import (
@@ -41,6 +40,7 @@ dispatch.command("run")(run_command)
 dispatch.command("serve")(serve_command)
 
 WARM_UP_DAYS = 60
+_EXPECTED = (BalancesInvalid, HistoryInvalid, SeriesError, OSError)
 
 
 class Kind(StrEnum):
@@ -50,15 +50,6 @@ class Kind(StrEnum):
     GENERATION = "generation"
     PRICE = "price"
     FACTOR = "factor"
-
-
-@contextmanager
-def _errors_in_words() -> Iterator[None]:
-    try:
-        yield
-    except (BalancesInvalid, HistoryInvalid, SeriesError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 @dispatch.command("outlook")
@@ -75,7 +66,7 @@ def outlook_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
     """Days until PED status is lost: dates, probabilities, and what keeps it."""
-    with _errors_in_words():
+    with errors_in_words(*_EXPECTED):
         if balances is not None and certifier is None:
             found = read_balances(balances)
         elif balances is None and certifier is not None and district is not None:
@@ -124,7 +115,7 @@ def backtest_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
     """Scores of the forecasts on a series, as they would have been issued after its first 60 days."""
-    with _errors_in_words():
+    with errors_in_words(*_EXPECTED):
         step_s = interval_minutes * 60
         bounds = (None, None) if kind is Kind.PRICE else (0.0, None)
         forecasters = _forecasters(kind, site, step_s, bounds)

@@ -24,7 +24,6 @@ also `[[dispatch.vehicles]]`, `[[dispatch.heat_pump]]`, `[[dispatch.shiftable]]`
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -32,7 +31,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from optimiser.case import Case, CaseError, explained, make_case
+from optimiser.case import Case, CaseError, make_case
 from optimiser.dispatch.devices import DeviceSettings, Positive, Table
 from optimiser.dispatch.price import PriceSettings
 from optimiser.dispatch.state import Outlook
@@ -40,6 +39,7 @@ from optimiser.forecast import Site
 from optimiser.forecast.grid import HOUR_S
 from optimiser.inputs import Inputs, Source, Store, read_inputs
 from optimiser.series import Quantity, SeriesSetting
+from optimiser.table import explained, read_toml
 
 
 class Panels(Table):
@@ -86,14 +86,7 @@ class DispatchCase:
 def load_dispatch_case(path: Path) -> DispatchCase:
     """Read a case and its series. Raises CaseError, SeriesError and InputMissing, naming the place and the
     value."""
-    try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except FileNotFoundError:
-        raise CaseError(f"{path}: there is no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CaseError(f"{path}: not valid TOML: {error}") from None
-    return make_dispatch_case(document, path.parent, str(path))
+    return make_dispatch_case(read_toml(path, CaseError), path.parent, str(path))
 
 
 def make_dispatch_case(document: dict[str, Any], folder: Path, origin: str = "case") -> DispatchCase:

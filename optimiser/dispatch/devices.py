@@ -21,8 +21,9 @@ from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from optimiser import table
 from optimiser.forecast.grid import DAY_S, HOUR_S, Floats, Integers
 
 Booleans = NDArray[np.bool_]
@@ -36,10 +37,10 @@ SATURDAY = 5
 ONE_WAY_EFFICIENCY = math.sqrt(0.95)
 
 
-class Table(BaseModel):
+class Table(table.Table):
     """A table of the case file: unknown keys, infinities and NaN are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class Storage(Table):

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
 import httpx2
 import numpy as np
 
 from contracts.hour import TimeInvalid, hour_of, parse_hour_utc
-from optimiser.balances import Balances, BalancesInvalid, fetch_balances
+from optimiser.balances import Balances, BalancesInvalid, fetch_days, fetch_hours
 from optimiser.dispatch.case import DispatchCase
 from optimiser.dispatch.devices import DeviceSettings
 from optimiser.dispatch.fallback import Decision
@@ -149,21 +148,10 @@ class Measured:
 
 def read_certifier(client: httpx2.Client, district: str) -> Measured:
     """Balances and the hours of the last weeks. Raises BalancesInvalid when nothing usable is answered."""
-    balances = fetch_balances(str(client.base_url), district, client)
-    last = balances.days[-1].day
-    span = {
-        "from": (last - timedelta(days=HISTORY_DAYS - 1)).isoformat(),
-        "to": (last + timedelta(days=1)).isoformat(),
-        "limit": str(24 * HISTORY_DAYS),
-    }
-    path = f"/v1/districts/{quote(district, safe='')}/hours"
-    try:
-        answer = client.get(path, params=span, headers={"accept": "text/csv"})
-    except httpx2.HTTPError as error:
-        raise BalancesInvalid(f"the certifier at {client.base_url} does not answer: {error}") from None
-    if answer.status_code != 200:
-        raise BalancesInvalid(f"the certifier refuses {path}: {answer.status_code} {answer.text[:300]}")
-    return Measured(balances, parse_hours(answer.text))
+    days = fetch_days(client, district)
+    last = days[-1].day
+    hours = fetch_hours(client, district, last - timedelta(days=HISTORY_DAYS - 1), last)
+    return Measured(Balances(days, None), parse_hours(hours))
 
 
 def parse_hours(text: str) -> dict[int, tuple[float, float]]:

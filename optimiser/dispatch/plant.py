@@ -40,9 +40,8 @@ class StepFlows:
     consumption_wh: int
     charge_wh: int
     discharge_wh: int
-    vehicle_charge_wh: int
-    """Of vehicles that are metered as storage (V2G); in `charge_wh` too."""
     vehicle_discharge_wh: int
+    """Of vehicles that are metered as storage (V2G); in `discharge_wh` too."""
     vehicle_weighted_charge: int
     """Sum of charge (Wh) times efficiency (1/1000) of those vehicles."""
     worn_eur: float
@@ -172,7 +171,6 @@ class Plant:
             consumption_wh=consumption_wh,
             charge_wh=charge_wh,
             discharge_wh=discharge_wh,
-            vehicle_charge_wh=car_charge,
             vehicle_discharge_wh=car_discharge,
             vehicle_weighted_charge=car_weighted,
             worn_eur=worn,

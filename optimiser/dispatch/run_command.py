@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optimiser.case import CaseError
+from optimiser.command_errors import errors_in_words
 from optimiser.dispatch.case import DispatchCase, load_dispatch_case
 from optimiser.dispatch.foresight import Forecasters, ForecastOutlook
 from optimiser.dispatch.handover import SolveFailed
@@ -41,11 +42,8 @@ def run_command(
 ) -> None:
     """Run a district on its data: rolling horizon with forecasts, beside the usual rule and perfect
     foresight."""
-    try:
+    with errors_in_words(*_EXPECTED):
         results, price = _run(load_dispatch_case(case), days, before_kwh_pe, perfect)
-    except _EXPECTED as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
     document = {
         "model": MODEL_VERSION,
         "price_of_foresight_eur_per_kwh_pe": price,

@@ -31,7 +31,6 @@ import json
 import random
 import threading
 import time
-import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -48,7 +47,7 @@ from contracts.key import SigningKey
 from contracts.keystore import read_secret
 from contracts.setpoint import SetpointInvalid, SignedProposal
 from optimiser.balances import BalancesInvalid
-from optimiser.case import CaseError, explained
+from optimiser.case import CaseError
 from optimiser.dispatch.case import load_dispatch_case
 from optimiser.dispatch.controller import Controller
 from optimiser.dispatch.devices import Table
@@ -66,6 +65,7 @@ from optimiser.dispatch.model import MODEL_VERSION
 from optimiser.dispatch.price import TypicalDays, YearPrice
 from optimiser.forecast.grid import DAY_S
 from optimiser.proposal import GatewayUnreachable, ProposalRejected, Proposer, SequenceFile, send
+from optimiser.table import explained, read_toml
 
 log = structlog.get_logger(__name__)
 
@@ -127,13 +127,9 @@ class ServeSettings(Table):
 
 def load_settings(path: Path) -> ServeSettings:
     """Read the settings. Raises CaseError naming place and value."""
+    document = read_toml(path, CaseError)
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
         return ServeSettings.model_validate(document)
-    except FileNotFoundError:
-        raise CaseError(f"{path}: there is no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CaseError(f"{path}: not valid TOML: {error}") from None
     except ValidationError as error:
         raise CaseError(explained(str(path), error)) from None
 

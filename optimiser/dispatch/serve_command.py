@@ -13,6 +13,7 @@ from contracts.deployment import DeploymentInvalid
 from contracts.key import KeystoreInvalid
 from contracts.keystore import PasswordMissing
 from optimiser.case import CaseError
+from optimiser.command_errors import errors_in_words
 from optimiser.dispatch.serve import Service, load_settings
 from optimiser.dispatch.state import OutlookInvalid
 from optimiser.inputs import InputMissing
@@ -42,11 +43,8 @@ def serve_command(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    try:
+    with errors_in_words(*_EXPECTED):
         service = Service(load_settings(settings), settings.parent)
-    except _EXPECTED as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
     typer.echo(f"dispatch of {service.settings.district} is running")
     sys.stdout.flush()
     try:

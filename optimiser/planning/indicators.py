@@ -8,8 +8,6 @@ import pandas
 from optimiser.planning.hourly import Floats
 from optimiser.planning.model import District
 
-SIMULTANEOUS_KW = 1e-3
-
 
 @dataclass(frozen=True)
 class Indicator:

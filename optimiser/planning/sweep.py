@@ -16,12 +16,13 @@ import numpy as np
 import pandas
 from pydantic import BaseModel, ValidationError
 
-from optimiser.case import Case, explained
+from optimiser.case import Case
 from optimiser.inputs import Inputs, Store, read_inputs
 from optimiser.planning.model import CaseImpossible
 from optimiser.planning.net_rule import plan
 from optimiser.planning.plan import Plan
 from optimiser.planning.solve import SolverFailed
+from optimiser.table import explained
 
 Value = float | bool | str
 ALIASES = {"exchange_limit_kw": ("grid.import_limit_kw", "grid.export_limit_kw")}

@@ -3,16 +3,16 @@
 `scripts/replay/README.md` documents the format for people; this module is its definition.
 """
 
-import tomllib
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from contracts.hour import day_start, parse_day
 from contracts.point import Kind, PointDeclaration, PointInvalid
+from optimiser.table import Table, explained, read_toml
 from scripts.replay.series import Column
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
@@ -24,11 +24,7 @@ class ConfigError(ValueError):
     """A TOML file that cannot be used; the message names the file, the place, the value and what to do."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ColumnTable(_Table):
+class ColumnTable(Table):
     """A CSV column where its name alone does not say enough."""
 
     column: str
@@ -47,7 +43,7 @@ class ColumnTable(_Table):
         return Column(self.column, self.unit, self.times)
 
 
-class PointTable(_Table):
+class PointTable(Table):
     """One metering point. `series = "difference"` (grid only): the grid takes what the other points leave."""
 
     serial: str
@@ -111,12 +107,12 @@ class PointTable(_Table):
         )
 
 
-class GatewayTable(_Table):
+class GatewayTable(Table):
     """One gateway: `point` are district assets (open), `member` the households' points (private batches)."""
 
     id: Slug
-    point: list[PointTable] = []
-    member: list[PointTable] = []
+    point: list[PointTable] = Field(default_factory=list)
+    member: list[PointTable] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -128,7 +124,7 @@ class GatewayTable(_Table):
         return self
 
 
-class DistrictTable(_Table):
+class DistrictTable(Table):
     """One district."""
 
     id: Slug
@@ -142,7 +138,7 @@ class DistrictTable(_Table):
         return [point for gateway in self.gateway for point in (*gateway.point, *gateway.member)]
 
 
-class SchemeTable(_Table):
+class SchemeTable(Table):
     """The certification scheme (domain.md §3, §4). PEF in kWh primary energy per kWh."""
 
     id: Slug = "total-dynamic"
@@ -160,7 +156,7 @@ class SchemeTable(_Table):
     validity_days: int = Field(default=365, ge=1)
 
 
-class ElectricityTable(_Table):
+class ElectricityTable(Table):
     """Static factors of electricity."""
 
     import_pef: Permille
@@ -171,7 +167,7 @@ class ElectricityTable(_Table):
     export_ghg_g_per_kwh: GramsPerKwh
 
 
-class CarrierTable(_Table):
+class CarrierTable(Table):
     """Factors of another carrier; what is delivered out counts only if the scheme says so (domain.md §4)."""
 
     carrier: Literal["gas", "heat", "cooling", "biomass", "oil", "hydrogen", "waste", "other"]
@@ -183,7 +179,7 @@ class CarrierTable(_Table):
     export_ghg_g_per_kwh: GramsPerKwh = Decimal(0)
 
 
-class TechnologyTable(_Table):
+class TechnologyTable(Table):
     """One technology of the zone's generation mix and its CSV column (any power or energy unit)."""
 
     column: str
@@ -192,7 +188,7 @@ class TechnologyTable(_Table):
     ghg_g_per_kwh: GramsPerKwh
 
 
-class MixTable(_Table):
+class MixTable(Table):
     """The zone's generation mix: `technology` in merit order, cheapest first (domain.md §3).
 
     With `entsoe_area` the file is one of the ENTSO-E transparency platform, and `column` a production type.
@@ -212,16 +208,16 @@ class MixTable(_Table):
         return self
 
 
-class FactorsTable(_Table):
+class FactorsTable(Table):
     """The vintage: static factors, carriers, and the generation mix that gives the hourly factors."""
 
     vintage: Slug = "first"
     electricity: ElectricityTable | None = None
-    carrier: list[CarrierTable] = []
+    carrier: list[CarrierTable] = Field(default_factory=list)
     mix: MixTable | None = None
 
 
-class ReplayConfig(_Table):
+class ReplayConfig(Table):
     """A whole replay."""
 
     title: str
@@ -299,29 +295,8 @@ class ReplayConfig(_Table):
 
 def load_config(path: Path) -> ReplayConfig:
     """Read and check a replay's TOML file. Raises ConfigError naming the place and the value."""
-    try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    document = read_toml(path, ConfigError)
     try:
         return ReplayConfig.model_validate(document)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(path, detail) for detail in error.errors())) from None
-
-
-def _explain(path: Path, detail: Any) -> str:
-    place = ""
-    for part in detail["loc"]:
-        place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    message = detail["msg"].removeprefix("Value error, ")
-    shown = detail["input"]
-    if detail["type"] == "missing":
-        message = "is missing"
-    elif detail["type"] == "extra_forbidden":
-        message = "is not known here; check the spelling"
-    elif isinstance(shown, str | int | float | Decimal):
-        message = f"{shown!r}: {message}"
-    return f"{path}: {place or 'the file'}: {message}"
+        raise ConfigError(explained(str(path), error)) from None
