@@ -12,6 +12,7 @@ OWNERS = {
     "verify": "contracts.command_line",
     "chain": "contracts.command_line",
     "contracts": "contracts.command_line",
+    "market": "contracts.market_commands",
     "gateway": "gateway.command_line",
     "certifier": "certifier.command_line",
     "plan": "optimiser.command_line",
