@@ -21,3 +21,23 @@ def test_the_hours_cover_every_row_and_both_signs() -> None:
     assert any(int(value) > 0 for value in hours["lower"])
     assert any(int(value) < 0 for value in hours["upper"])
     assert {"0", "1"} == set(hours["conserved"]) == set(hours["loadMetered"]) == set(hours["primaryLacking"])
+
+
+def test_the_books_cover_what_a_clearing_can_be() -> None:
+    books = json.loads(files()["clearing.json"])
+    assert (books["volumeWh"][0], books["priceMicroEurPerKwh"][0]) == ("6", "9")
+    assert (books["bidCount"][1], books["offerCount"][1]) == ("0", "0")
+    assert books["volumeWh"].count("0") >= 3
+    nobody = str(2**128 - 1)
+    for side in ("bid", "offer"):
+        assert "0" in books[f"{side}Count"][2:4], "one-sided"
+        assert any(
+            wanted != rest != "0"
+            for wanted, rest in zip(books[f"{side}MarginWh"], books[f"{side}RestWh"], strict=True)
+        )
+        assert sum(fraction != nobody for fraction in books[f"{side}CutFraction"]) >= 5
+    assert any(
+        price == "0" and volume != "0"
+        for price, volume in zip(books["priceMicroEurPerKwh"], books["volumeWh"], strict=True)
+    )
+    assert max(map(int, books["volumeWh"])) > 2**32

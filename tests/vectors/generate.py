@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from contracts.clearing import BookOrder, Side, clear
 from contracts.energy import (
     BoundarySummary,
     Carried,
@@ -443,6 +444,62 @@ def setpoints() -> Columns:
     return columns
 
 
+def clearings() -> Columns:
+    """Books and what they clear: of each its `bidCount` bids, then its `offerCount` offers, as Market sorts.
+
+    The first is the one of domain.md §6. A cut that gives nobody more is as in Trade.sol.
+    """
+    random = Random(6)
+    columns: Columns = defaultdict(list)
+    for case in range(36):
+        clearing = clear(_book(random, case))
+        bids, offers = clearing.bid_margin, clearing.offer_margin
+        values = {
+            "bidCount": len(clearing.bids),
+            "offerCount": len(clearing.offers),
+            "volumeWh": clearing.volume_wh,
+            "priceMicroEurPerKwh": clearing.price_micro_eur_per_kwh or 0,
+            "bidMarginWh": bids.wanted_wh,
+            "offerMarginWh": offers.wanted_wh,
+            "bidRestWh": bids.available_wh,
+            "offerRestWh": offers.available_wh,
+            "bidCutFraction": bids.cut.fraction,
+            "offerCutFraction": offers.cut.fraction,
+        }
+        for name, number in values.items():
+            columns[name].append(str(number))
+        columns["bidCutId"].append("0x" + bids.cut.id.hex())
+        columns["offerCutId"].append("0x" + offers.cut.id.hex())
+        for order, fill_wh in clearing.bids + clearing.offers:
+            columns["orderHash"].append("0x" + order.id.hex())
+            columns["orderPriceMicroEurPerKwh"].append(str(order.price_micro_eur_per_kwh))
+            columns["orderQuantityWh"].append(str(order.quantity_wh))
+            columns["orderFillWh"].append(str(fill_wh))
+    return columns
+
+
+def _book(random: Random, case: int) -> list[BookOrder]:
+    """The book of domain.md §6, an empty one, one-sided ones, and random ones with ties and extremes."""
+    if case == 0:
+        bids = ((3, 2), (9, 2), (1, 2), (9, 2), (7, 3), (10, 3))
+        offers = ((5, 1), (7, 2), (9, 2), (7, 1))
+        return [BookOrder(random.randbytes(32), Side.BID, *order) for order in bids] + [
+            BookOrder(random.randbytes(32), Side.OFFER, *order) for order in offers
+        ]
+    count = 0 if case == 1 else random.randint(2, 14)
+    sides = {2: [Side.BID], 3: [Side.OFFER]}.get(case, list(Side))
+    most_price, most_wh = ((3, 5), (0, 9), (5_000_000, LANE_MAX), (1, LANE_MAX))[case % 4]
+    return [
+        BookOrder(
+            random.randbytes(32),
+            random.choice(sides),
+            random.randint(0, most_price),
+            random.randint(1, most_wh),
+        )
+        for _ in range(count)
+    ]
+
+
 def files() -> dict[str, str]:
     """Name and content of every vector file."""
     makers = {
@@ -452,6 +509,7 @@ def files() -> dict[str, str]:
         "batches": batches,
         "merkle": merkle,
         "setpoints": setpoints,
+        "clearing": clearings,
     }
     return {f"{name}.json": json.dumps(make(), separators=(",", ":")) + "\n" for name, make in makers.items()}
 
