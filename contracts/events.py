@@ -1,16 +1,14 @@
 """What the contracts announce, as typed Python: the logs from which everything can be rebuilt.
 
-Identifiers are slugs, hashes and commitments bytes, times unix seconds. Decode with `EventDecoder`.
+Here are those of certification; those of trading and of demand response are in `contracts.market_events` and
+`contracts.response_events`. Identifiers are slugs, hashes and commitments bytes, times unix seconds. Decode
+with `contracts.event_decoder`.
 """
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple, get_type_hints
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from contracts.boundary import MemberDeclaration, member_points, open_points
-from contracts.chain_data import Log
-from contracts.interface import Interface
+from contracts.boundary import MemberDeclaration
 from contracts.lifecycle import Decision, Status
 from contracts.point import PointDeclaration
 from contracts.scheme import CarrierFactors, Scheme, StaticFactors
@@ -411,52 +409,3 @@ def as_verdict(raw: Any) -> Verdict:
 def slug_or_empty(word: bytes) -> str:
     """The slug in 32 bytes; empty for zero."""
     return to_text(word) if any(word) else ""
-
-
-_CONVERTERS: dict[Any, Callable[[Any], Any]] = {
-    str: lambda value: slug_or_empty(value) if isinstance(value, bytes) else value,
-    Scheme: lambda value: Scheme(*value),
-    StaticFactors: lambda value: StaticFactors(*value),
-    tuple[CarrierFactors, ...]: lambda value: tuple(CarrierFactors(*item) for item in value),
-    tuple[PointDeclaration, ...]: open_points,
-    tuple[MemberDeclaration, ...]: member_points,
-    Totals: lambda value: Totals(*value),
-    Verdict: as_verdict,
-    Decision: Decision,
-    Status: Status,
-}
-
-_CLASSES = {cls.__name__: cls for cls in Event.__subclasses__()}
-
-
-def _solidity_name(name: str) -> str:
-    return re.sub(r"_([a-z])", lambda match: match.group(1).upper(), name)
-
-
-_FIELDS: dict[str, list[tuple[str, str, Callable[[Any], Any] | None]]] = {
-    name: [
-        (field.name, _solidity_name(field.name), _CONVERTERS.get(get_type_hints(cls)[field.name]))
-        for field in fields(cls)
-    ]
-    for name, cls in _CLASSES.items()
-}
-
-
-class EventDecoder:
-    """Decodes the logs of a platform's contracts, known by address."""
-
-    def __init__(self, contracts: dict[str, str]) -> None:
-        """`contracts` maps an address to the name of the contract there, for example "Ledger"."""
-        self._interfaces = {address: Interface.of(name) for address, name in contracts.items()}
-
-    def decode(self, log: Log) -> Event | None:
-        """The event, or None when no contract of the platform or no event listed here made the log."""
-        interface = self._interfaces.get(log.address)
-        decoded = interface.decode_event(log.topics, log.data) if interface else None
-        if decoded is None or decoded.name not in _CLASSES:
-            return None
-        values = {}
-        for name, solidity_name, convert in _FIELDS[decoded.name]:
-            value = decoded.values[solidity_name]
-            values[name] = convert(value) if convert else value
-        return _CLASSES[decoded.name](**values)

@@ -20,7 +20,8 @@ from contracts.certificate_calls import CertificateCalls
 from contracts.chain import Chain
 from contracts.chain_data import Log
 from contracts.deployment import CONTRACTS, Deployment, DeploymentInvalid
-from contracts.events import Event, EventDecoder
+from contracts.event_decoder import EventDecoder
+from contracts.events import Event
 from contracts.factor_calls import FactorCalls
 from contracts.key import SigningKey
 from contracts.ledger_calls import LedgerCalls
