@@ -157,7 +157,10 @@ class Cancellation(_Message):
 
 @dataclass(frozen=True, slots=True)
 class BilateralTrade(_Message):
-    """A trade that two districts agreed on and both sign; field order is the contract's. Raises OrderInvalid."""
+    """A trade that two districts agreed on and both sign; field order is the contract's.
+
+    Raises OrderInvalid.
+    """
 
     seller_district_id: str
     buyer_district_id: str
