@@ -12,11 +12,11 @@ from contracts.chain_data import Log
 from contracts.events import Event, Totals, as_verdict, slug_or_empty
 from contracts.interface import Interface
 from contracts.lifecycle import Decision, Status
+from contracts.order import BilateralTrade, Order
 from contracts.outcome import Outcome
 from contracts.point import PointDeclaration
 from contracts.response import EventTerms
 from contracts.scheme import CarrierFactors, Scheme, StaticFactors
-from contracts.trade import BilateralTrade, Order
 from contracts.verdict import Verdict
 
 _CONVERTERS: dict[Any, Callable[[Any], Any]] = {

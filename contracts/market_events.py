@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from contracts.account import Account
 from contracts.events import Event
+from contracts.order import BilateralTrade, Order
 from contracts.outcome import Outcome
-from contracts.trade import BilateralTrade, Order
 
 # MarketRules
 

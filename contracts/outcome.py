@@ -42,4 +42,4 @@ class Outcome:
     @classmethod
     def from_abi(cls, raw: Any) -> "Outcome":
         """From what the contract returns or announces."""
-        return cls(*raw[:6], Cut(*raw[6]), Cut(*raw[7]))
+        return cls(*(*raw[:6], Cut(*raw[6]), Cut(*raw[7])))
