@@ -13,7 +13,7 @@ Nothing depends on the order of submission: orders of one price rank by identifi
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby, takewhile
+from itertools import accumulate, islice, takewhile
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -111,28 +111,30 @@ def _sorted_sides(orders: Iterable[BookOrder]) -> tuple[list[BookOrder], list[Bo
     offers: list[BookOrder] = []
     seen: set[bytes] = set()
     for order in orders:
-        if order.id in seen:
-            raise BookInvalid(f"order {order.id!r} is in the book twice; give each order its own identifier")
-        if order.price_micro_eur_per_kwh < 0 or order.quantity_wh < 0:
+        identifier, side, price, quantity_wh = order
+        if identifier in seen:
             raise BookInvalid(
-                f"order {order.id!r}: price {order.price_micro_eur_per_kwh} and quantity "
-                f"{order.quantity_wh} must not be negative"
+                f"order {identifier!r} is in the book twice; give each order its own identifier"
             )
-        seen.add(order.id)
-        (bids if order.side is Side.BID else offers).append(order)
-    bids.sort(key=lambda order: (-order.price_micro_eur_per_kwh, order.id))
-    offers.sort(key=lambda order: (order.price_micro_eur_per_kwh, order.id))
+        if price < 0 or quantity_wh < 0:
+            raise BookInvalid(
+                f"order {identifier!r}: price {price} and quantity {quantity_wh} must not be negative"
+            )
+        seen.add(identifier)
+        (bids if side is Side.BID else offers).append(order)
+    for orders_of_side in (bids, offers):
+        orders_of_side.sort(key=attrgetter("id"))
+    bids.sort(key=attrgetter("price_micro_eur_per_kwh"), reverse=True)
+    offers.sort(key=attrgetter("price_micro_eur_per_kwh"))
     return bids, offers
 
 
 def _steps(side: Sequence[BookOrder]) -> tuple[Step, ...]:
-    steps, until_wh = [], 0
-    for price, equals in groupby(side, key=attrgetter("price_micro_eur_per_kwh")):
-        quantity_wh = sum(order.quantity_wh for order in equals)
+    wanted_wh: dict[int, int] = {}
+    for _, _, price, quantity_wh in side:
         if quantity_wh:
-            until_wh += quantity_wh
-            steps.append(Step(price, until_wh))
-    return tuple(steps)
+            wanted_wh[price] = wanted_wh.get(price, 0) + quantity_wh
+    return tuple(map(Step, wanted_wh, accumulate(wanted_wh.values())))
 
 
 def _volume_and_price(bids: Sequence[BookOrder], offers: Sequence[BookOrder]) -> tuple[int, int | None]:
@@ -163,8 +165,10 @@ def _unfilled(side: Sequence[BookOrder]) -> tuple[Fill, ...]:
 
 def _fill(side: Sequence[BookOrder], price: int, volume_wh: int) -> tuple[Shares, tuple[Fill, ...]]:
     """Fills of one sorted side: better orders whole, those at the price by share, the rest nothing."""
-    equals = [order for order in side if order.price_micro_eur_per_kwh == price]
     better = list(takewhile(lambda order: _is_better(order, price), side))
+    equals = list(
+        takewhile(lambda order: order.price_micro_eur_per_kwh == price, islice(side, len(better), None))
+    )
     rest_wh = volume_wh - sum(order.quantity_wh for order in better)
     margin = share_out(rest_wh, [(order.id, order.quantity_wh) for order in equals])
     return margin, (

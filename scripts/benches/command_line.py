@@ -22,6 +22,7 @@ class Bench(StrEnum):
     API = "api"
     PLAN = "plan"
     DISPATCH = "dispatch"
+    MARKET = "market"
 
 
 class _Task(NamedTuple):
@@ -31,10 +32,10 @@ class _Task(NamedTuple):
 
 @commands.command()
 def bench(
-    name: Annotated[Bench, typer.Argument(help="gas, ingest, api, plan or dispatch.")],
+    name: Annotated[Bench, typer.Argument(help="gas, ingest, api, plan, dispatch or market.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
-    """Measure gas, ingest to the chain, the API under load, planning or dispatch, beside a reference."""
+    """Measure gas, ingest, the API under load, planning, dispatch or the market, beside a reference."""
     if as_json:
         typer.echo(json.dumps(_measure(_Task(name, tell_nobody))))
         return
@@ -72,6 +73,10 @@ def _measure(task: _Task) -> dict[str, Any]:
         from scripts.benches.dispatch import measure as dispatch
 
         return dispatch(tell=task.tell)
+    if task.name is Bench.MARKET:
+        from scripts.benches.market import measure as market
+
+        return market(tell=task.tell)
     from scripts.benches.api import measure as api
 
     return api(tell=task.tell)

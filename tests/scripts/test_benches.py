@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from scripts.benches import api, command_line, dispatch, gas, ingest, plan
+from scripts.benches import api, command_line, dispatch, gas, ingest, market, plan
 from scripts.command_line import build_application
 
 GAS_KEYS = ("open_3_gas_per_reading", "private_batch_gas", "day_batch_3_points_gas", "finalise_day_gas")
@@ -32,6 +32,11 @@ CASES: list[tuple[str, Callable[[], dict[str, Any]], set[str]]] = [
         "dispatch",
         lambda: dispatch.measure(days=2, step_days=1),
         {"step_p50_s", "step_p99_s", "year_s", "cost_eur", "cost_perfect_eur", "cost_rule_eur"},
+    ),
+    (
+        "market",
+        lambda: market.measure(sizes=(10, 100), repetitions=3),
+        {"clear_10_s", "clear_100_s", "clear_100_s_floor", "growth_10_to_100"},
     ),
 ]
 SIGNED = ("balance", "regret", "gain", "cost", "price")
