@@ -13,6 +13,7 @@ OWNERS = {
     "chain": "contracts.command_line",
     "contracts": "contracts.command_line",
     "market": "contracts.market_commands",
+    "dr": "contracts.response_commands",
     "gateway": "gateway.command_line",
     "certifier": "certifier.command_line",
     "plan": "optimiser.command_line",
