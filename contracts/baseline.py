@@ -8,12 +8,12 @@ is known, a district can inflate its load.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from fractions import Fraction
 from math import ceil, floor
 from typing import Final
 
 from contracts.hour import HOUR_S, HOURS_PER_DAY, day_of, day_of_hour, hour_of_day
+from contracts.response import BaselineMethod
 
 LOOK_BACK_DAYS: Final = 45
 """Only days within so many before the day of the opening are similar days."""
@@ -28,20 +28,6 @@ MOST_ADJUSTMENT: Final = Fraction(1, 5)
 
 class EventInvalid(ValueError):
     """Hours that are no event: none, or on more than one UTC day, or opened after it began."""
-
-
-class BaselineMethod(IntEnum):
-    """How an event's baseline is made, by the number of the contract."""
-
-    TEN_OF_TEN = 0
-    """Mean of the ten most recent similar days."""
-    HIGH_FIVE_OF_TEN = 1
-    """Mean of the five of them with the largest sum of M over the event hours (increase: smallest)."""
-
-    @property
-    def label(self) -> str:
-        """The method's name as people write it: `10_of_10` or `high_5_of_10`."""
-        return ("10_of_10", "high_5_of_10")[self]
 
 
 @dataclass(frozen=True, slots=True)

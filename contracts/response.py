@@ -14,7 +14,14 @@ class BaselineMethod(IntEnum):
     """How an event's baseline is made, by the number of the contract."""
 
     TEN_OF_TEN = 0
+    """Mean of the ten most recent similar days."""
     HIGH_FIVE_OF_TEN = 1
+    """Mean of the five of them with the most net import over the event hours (increase: the least)."""
+
+    @property
+    def label(self) -> str:
+        """The method's name as people write it: `10_of_10` or `high_5_of_10`."""
+        return ("10_of_10", "high_5_of_10")[self]
 
 
 class EventStatus(IntEnum):

@@ -80,9 +80,10 @@ def baseline(
 
     Ends with 1 when the file or an option is not valid; a district without a baseline is an answer.
     """
-    from contracts.baseline import BaselineMethod, EventInvalid, compute_baseline
+    from contracts.baseline import EventInvalid, compute_baseline
     from contracts.hour import TimeInvalid, parse_day, parse_time_utc
     from contracts.metered_history import HistoryInvalid, read_days, read_history
+    from contracts.response import BaselineMethod
 
     try:
         hours = _hours(event)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from contracts.baseline import (
-    BaselineMethod,
     EventInvalid,
     History,
     compute_baseline,
@@ -27,6 +26,7 @@ from contracts.baseline import (
     response_wh,
 )
 from contracts.hour import HOUR_S, parse_day, parse_hour_utc, parse_time_utc
+from contracts.response import BaselineMethod
 from scripts.command_line import build_application
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
