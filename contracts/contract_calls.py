@@ -18,6 +18,7 @@ class Role(Enum):
     FACTOR_PUBLISHER = keccak(b"FACTOR_PUBLISHER")
     AUDITOR = keccak(b"AUDITOR")
     DISTRICT_OWNER = keccak(b"DISTRICT_OWNER")
+    GRID_OPERATOR = keccak(b"GRID_OPERATOR")
 
 
 class ContractCalls:

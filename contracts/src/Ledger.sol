@@ -279,6 +279,22 @@ contract Ledger is ILedger, EIP712 {
     }
 
     /// @inheritdoc ILedger
+    function wordsOf(bytes32 districtId, uint32[] calldata hourNumbers)
+        external
+        view
+        returns (uint256[] memory words, uint256[] memory extras)
+    {
+        mapping(uint256 => uint256) storage districtHours = hours_[districtId];
+        words = new uint256[](hourNumbers.length);
+        extras = new uint256[](hourNumbers.length);
+        for (uint256 i = 0; i < hourNumbers.length; ++i) {
+            uint256 word = districtHours[hourNumbers[i]];
+            words[i] = word;
+            if ((word >> Lane.EXTRAS) & 0xffff != 0) extras[i] = extras_[districtId][hourNumbers[i]];
+        }
+    }
+
+    /// @inheritdoc ILedger
     function detailWords(bytes32 districtId, uint32 day)
         external
         view

@@ -192,6 +192,12 @@ interface ILedger {
     /// @notice The 24 hour words of a day.
     function hourWords(bytes32 districtId, uint32 day) external view returns (uint256[24] memory words);
 
+    /// @notice Hour words of any hours (unix time / 3600), and their extra words; one that its hour does not flag is 0 and not read.
+    function wordsOf(bytes32 districtId, uint32[] calldata hourNumbers)
+        external
+        view
+        returns (uint256[] memory words, uint256[] memory extras);
+
     /// @notice Extra words, carrier words (two per hour) and the vehicle word of a day; slots that the hours do not flag are not read.
     function detailWords(bytes32 districtId, uint32 day)
         external

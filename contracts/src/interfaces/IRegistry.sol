@@ -112,6 +112,8 @@ interface IRegistry is IAccessControl {
     function FACTOR_PUBLISHER() external view returns (bytes32);
     function AUDITOR() external view returns (bytes32);
     function DISTRICT_OWNER() external view returns (bytes32);
+    /// @notice Opens demand-response events (domain.md §7).
+    function GRID_OPERATOR() external view returns (bytes32);
 
     /// @notice Adds an organisation. Only SCHEME_ADMIN.
     function registerOrganisation(bytes32 organisationId, string calldata name) external;

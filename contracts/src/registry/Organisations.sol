@@ -13,6 +13,7 @@ abstract contract Organisations is AccessControl, IRegistry {
     bytes32 public constant FACTOR_PUBLISHER = keccak256("FACTOR_PUBLISHER");
     bytes32 public constant AUDITOR = keccak256("AUDITOR");
     bytes32 public constant DISTRICT_OWNER = keccak256("DISTRICT_OWNER");
+    bytes32 public constant GRID_OPERATOR = keccak256("GRID_OPERATOR");
 
     /// @dev With fewer, a sum is nearly one household's (domain.md §8).
     uint8 internal constant LEAST_MEMBERS = 5;
@@ -88,7 +89,7 @@ abstract contract Organisations is AccessControl, IRegistry {
     function _grantRole(bytes32 role, address account) internal override returns (bool granted) {
         if (
             role != SCHEME_ADMIN && role != METER_OPERATOR && role != FACTOR_PUBLISHER && role != AUDITOR
-                && role != DISTRICT_OWNER
+                && role != DISTRICT_OWNER && role != GRID_OPERATOR
         ) revert UnknownRole(role);
         if (organisationOf[account] == 0) revert NotEnrolled(account);
         granted = super._grantRole(role, account);
