@@ -150,3 +150,8 @@ def main_assessment_id(connection: Connection, district_id: str) -> str | None:
 def require_district(connection: Connection, district_id: str) -> None:
     """Raise NotFound for an unknown district."""
     _district_row(connection, district_id)
+
+
+def owner_of(connection: Connection, district_id: str) -> str:
+    """Organisation that owns a district. Raises NotFound."""
+    return str(_district_row(connection, district_id).owner_organisation_id)

@@ -14,14 +14,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
-from certifier import store
+from certifier import market_tables, store
 from certifier.alarms import raise_alarm
 from certifier.boundary import Boundaries
 from certifier.derivation import Derivation
 from certifier.judgement import Judgement
+from certifier.market_projection import MARKET_EVENTS, MarketRules, MarketWriter
+from certifier.metered import MeteredDays
 from certifier.store import Store
-from contracts import events
+from contracts import events, market_events
 from contracts.boundary import MemberDeclaration
+from contracts.energy import Tolerance
 from contracts.hour import format_day
 from contracts.keccak import keccak
 from contracts.key import SignatureInvalid
@@ -53,8 +56,10 @@ class BlockEvents:
 class Projection:
     """The only writer of a store; one process at a time."""
 
-    def __init__(self, store_: Store, chain_id: int, ledger: str) -> None:
+    def __init__(self, store_: Store, chain_id: int, ledger: str, market: MarketRules | None = None) -> None:
+        """`market` is what was fixed when the market was deployed; None where there is none."""
         self.store = store_
+        self._market = market
         self._chain_id = chain_id
         self._ledger = ledger
         self._domain = SigningDomain(chain_id, ledger)
@@ -68,7 +73,7 @@ class Projection:
         try:
             with self.store.write() as connection:
                 judgement = self._remembered(connection)
-                writer = _Writer(connection, self._domain, judgement)
+                writer = _Writer(connection, self._domain, judgement, self._market)
                 for block in blocks:
                     writer.write(block)
                 writer.derivation.derive()
@@ -93,6 +98,9 @@ class Projection:
             for table in (store.finalised_days, store.booked_adjustments):
                 for row in _after(connection, table, block.number):
                     derivation.touch_assessment_day(row.assessment_id, row.day)
+            for row in _after(connection, market_tables.claims, block.number):
+                if row.kind == "attributes":
+                    derivation.touch_day(row.district_id, row.day)
             for row in _after(connection, store.assessments, block.number):
                 derivation.forget_assessment(row.assessment_id)
             store.remove_after(connection, block.number)
@@ -119,6 +127,10 @@ class Projection:
             "block_time": block.time_s,
         }
         store.replace_rows(connection, store.head, store.head.c.one == 1, [row])
+        if self._market is not None:
+            table = market_tables.market_terms
+            terms = {"one": 1, "market": self._market.market, **asdict(self._market.terms)}
+            store.replace_rows(connection, table, table.c.one == 1, [terms])
 
 
 def _after(connection: Connection, table: Table, block_number: int) -> Iterable[Any]:
@@ -141,11 +153,22 @@ def identifier(value: bytes) -> str:
 class _Writer:
     """Writes the facts of blocks within one transaction."""
 
-    def __init__(self, connection: Connection, domain: SigningDomain, judgement: Judgement) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        domain: SigningDomain,
+        judgement: Judgement,
+        market: MarketRules | None,
+    ) -> None:
         self.connection = connection
         self.derivation = Derivation(connection)
         self._domain = domain
         self._judgement = judgement
+        tolerance = (
+            Tolerance() if market is None else Tolerance(market.terms.tolerance_bp, market.terms.tolerance_wh)
+        )
+        self._metered = MeteredDays(connection, tolerance)
+        self._trading = MarketWriter(connection, self.derivation, self._metered, domain.chain_id, market)
         self._place: dict[str, int] = {}
         self._transaction_hash = ""
 
@@ -155,6 +178,10 @@ class _Writer:
             return
         row = {"block_number": block.number, "hash": block.hash, "time": block.time_s}
         self.connection.execute(insert(store.blocks), [row])
+        self._trading.begin_block(
+            [(logged.log_index, logged.transaction_hash, logged.event) for logged in block.events],
+            block.time_s,
+        )
         for logged in block.events:
             self._place = {"block_number": block.number, "log_index": logged.log_index}
             self._transaction_hash = logged.transaction_hash
@@ -166,6 +193,11 @@ class _Writer:
         self.connection.execute(insert(table), [{**self._place, **values}])
 
     def _event(self, event: events.Event) -> None:
+        if isinstance(event, MARKET_EVENTS):
+            self._trading.write(event, **self._place, transaction_hash=self._transaction_hash)
+            if isinstance(event, market_events.AttributesBooked):
+                self._judgement.touch_district(event.district_id)
+            return
         match event:
             case events.OpenBatchRecorded() | events.PrivateBatchRecorded():
                 self._batch(event)
@@ -188,7 +220,7 @@ class _Writer:
                     is_private=event.is_private,
                     hours=event.hour_bits,
                 )
-                self.derivation.touch_day(event.district_id, event.day)
+                self._touch_day(event.district_id, event.day)
                 self._judgement.touch_district(event.district_id)
             case events.CompromiseScanned():
                 self._insert(store.compromise_scans, district_id=event.district_id, compromise=event.index)
@@ -279,7 +311,11 @@ class _Writer:
             "auditor_signature": None,
         }
         self._insert(store.batches, **(row | values))
-        self.derivation.touch_day(event.district_id, event.day)
+        self._touch_day(event.district_id, event.day)
+
+    def _touch_day(self, district_id: str, day: int) -> None:
+        self.derivation.touch_day(district_id, day)
+        self._metered.forget_day(district_id, day)
 
     def _check_signer(
         self,
@@ -372,6 +408,7 @@ class _Writer:
     def _boundaries_changed(self) -> None:
         self._judgement.forget_boundaries()
         self.derivation.forget_boundaries()
+        self._metered.forget_boundaries()
 
     def _gateway_boundary(self, event: events.GatewayBoundaryPublished) -> None:
         of_version = {

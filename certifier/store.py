@@ -18,274 +18,246 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    Column,
     Connection,
     Engine,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     Table,
-    Text,
     create_engine,
     event,
     insert,
     inspect,
     select,
-    text,
 )
+from sqlalchemy import text as sql_text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-SCHEMA_VERSION = 1
-SUPPORTED_BACKENDS = ("sqlite", "postgresql")
+from certifier import market_tables as market_tables  # its tables are made with the others
+from certifier.schema import binary, fact, flag, integer, key, metadata, text
 
-metadata = MetaData()
+SCHEMA_VERSION = 2
+SUPPORTED_BACKENDS = ("sqlite", "postgresql")
 
 
 class StoreError(Exception):
     """The projection's database cannot be used; the message names it and says what to do."""
 
 
-def _key(name: str, kind: Any = Text) -> Column[Any]:
-    return Column(name, kind, primary_key=True, autoincrement=False)
-
-
-def _text(name: str, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text, nullable=nullable)
-
-
-def _integer(name: str, nullable: bool = False) -> Column[Any]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _flag(name: str) -> Column[Any]:
-    return Column(name, Boolean, nullable=False)
-
-
-def _bytes(name: str, nullable: bool = False) -> Column[Any]:
-    return Column(name, LargeBinary, nullable=nullable)
-
-
-def _fact(name: str, *columns: Column[Any] | Index) -> Table:
-    """A table of facts: one row per log, keyed by where the log stands in the chain."""
-    return Table(name, metadata, _key("block_number", BigInteger), _key("log_index", Integer), *columns)
-
-
 head = Table(
     "head",
     metadata,
-    _key("one", Integer),
-    _integer("schema_version"),
-    _integer("chain_id"),
-    _text("ledger"),
-    _integer("block_number"),
-    _text("block_hash"),
-    _integer("block_time"),
+    key("one", Integer),
+    integer("schema_version"),
+    integer("chain_id"),
+    text("ledger"),
+    integer("block_number"),
+    text("block_hash"),
+    integer("block_time"),
 )
 observation = Table(
     "observation",
     metadata,
-    _key("one", Integer),
-    _integer("chain_block_number"),
-    _integer("observed_at"),
-    _text("problem", nullable=True),
+    key("one", Integer),
+    integer("chain_block_number"),
+    integer("observed_at"),
+    text("problem", nullable=True),
 )
-blocks = Table("blocks", metadata, _key("block_number", BigInteger), _text("hash"), _integer("time"))
+blocks = Table("blocks", metadata, key("block_number", BigInteger), text("hash"), integer("time"))
 
 # Facts: Registry
-organisations = _fact("organisations", _text("organisation_id"), _text("name"))
-accounts = _fact("accounts", _text("account"), _text("organisation_id"))
-roles = _fact("roles", _text("account"), _text("role"), _flag("granted"))
-schemes = _fact(
+organisations = fact("organisations", text("organisation_id"), text("name"))
+accounts = fact("accounts", text("account"), text("organisation_id"))
+roles = fact("roles", text("account"), text("role"), flag("granted"))
+schemes = fact(
     "schemes",
-    _text("scheme_id"),
-    _flag("non_renewable"),
-    _flag("is_static"),
-    _integer("f_min"),
-    _integer("f_max"),
-    _integer("g_min"),
-    _integer("g_max"),
-    _integer("tolerance_bp"),
-    _integer("tolerance_wh"),
-    _integer("minimum_members"),
-    _integer("quorum"),
-    _integer("challenge_days"),
-    _integer("decision_days"),
-    _integer("validity_days"),
+    text("scheme_id"),
+    flag("non_renewable"),
+    flag("is_static"),
+    integer("f_min"),
+    integer("f_max"),
+    integer("g_min"),
+    integer("g_max"),
+    integer("tolerance_bp"),
+    integer("tolerance_wh"),
+    integer("minimum_members"),
+    integer("quorum"),
+    integer("challenge_days"),
+    integer("decision_days"),
+    integer("validity_days"),
 )
-districts = _fact(
+districts = fact(
     "districts",
-    _text("district_id"),
-    _text("zone"),
-    _text("owner_organisation_id"),
-    _text("operator_organisation_id"),
-    _integer("minimum_members"),
+    text("district_id"),
+    text("zone"),
+    text("owner_organisation_id"),
+    text("operator_organisation_id"),
+    integer("minimum_members"),
 )
-gateways = _fact("gateways", _text("gateway_id"), _text("district_id"))
-compromise_scans = _fact("compromise_scans", _text("district_id"), _integer("compromise"))
-gateway_keys = _fact(
+gateways = fact("gateways", text("gateway_id"), text("district_id"))
+compromise_scans = fact("compromise_scans", text("district_id"), integer("compromise"))
+gateway_keys = fact(
     "gateway_keys",
-    _text("gateway_id"),
-    _text("key", nullable=True),
-    _integer("compromised_since", nullable=True),
+    text("gateway_id"),
+    text("key", nullable=True),
+    integer("compromised_since", nullable=True),
     Index("gateway_keys_by_gateway", "gateway_id"),
 )
-boundary_versions = _fact(
+boundary_versions = fact(
     "boundary_versions",
-    _text("district_id"),
-    _integer("version"),
-    _integer("from_day"),
-    _integer("chain_restart_day"),
+    text("district_id"),
+    integer("version"),
+    integer("from_day"),
+    integer("chain_restart_day"),
 )
-boundary_gateways = _fact(
+boundary_gateways = fact(
     "boundary_gateways",
-    _text("gateway_id"),
-    _text("district_id"),
-    _integer("version"),
-    _integer("from_day"),
+    text("gateway_id"),
+    text("district_id"),
+    integer("version"),
+    integer("from_day"),
 )
 points = Table(
     "points",
     metadata,
-    _key("block_number", BigInteger),
-    _key("log_index", Integer),
-    _key("is_private", Boolean),
-    _key("position", Integer),
-    _text("gateway_id"),
-    _text("district_id"),
-    _integer("version"),
-    _text("point_id"),
-    _integer("kind"),
-    _flag("renewable"),
-    _integer("register_digits"),
-    _integer("efficiency_permille"),
-    _integer("nameplate_w"),
+    key("block_number", BigInteger),
+    key("log_index", Integer),
+    key("is_private", Boolean),
+    key("position", Integer),
+    text("gateway_id"),
+    text("district_id"),
+    integer("version"),
+    text("point_id"),
+    integer("kind"),
+    flag("renewable"),
+    integer("register_digits"),
+    integer("efficiency_permille"),
+    integer("nameplate_w"),
     Index("points_by_id", "point_id"),
 )
-meter_exchanges = _fact("meter_exchanges", _text("district_id"), _text("old_serial"), _text("new_serial"))
+meter_exchanges = fact("meter_exchanges", text("district_id"), text("old_serial"), text("new_serial"))
 
 # Facts: Factors
-vintages = _fact(
+vintages = fact(
     "vintages",
-    _text("vintage_id"),
-    _text("parent", nullable=True),
-    _text("organisation_id"),
-    _integer("created_at"),
-    _integer("f_min"),
-    _integer("f_max"),
-    _integer("g_max"),
-    _text("static_factors"),
-    _text("carrier_factors"),
+    text("vintage_id"),
+    text("parent", nullable=True),
+    text("organisation_id"),
+    integer("created_at"),
+    integer("f_min"),
+    integer("f_max"),
+    integer("g_max"),
+    text("static_factors"),
+    text("carrier_factors"),
 )
-factor_days = _fact(
+factor_days = fact(
     "factor_days",
-    _text("vintage_id"),
-    _text("zone"),
-    _integer("day"),
-    _bytes("factors"),
+    text("vintage_id"),
+    text("zone"),
+    integer("day"),
+    binary("factors"),
     Index("factor_days_by_day", "vintage_id", "zone", "day"),
 )
 
 # Facts: Ledger
-batches = _fact(
+batches = fact(
     "batches",
-    _text("gateway_id"),
-    _text("district_id"),
-    _integer("day"),
-    _flag("is_private"),
-    _integer("sequence"),
-    _integer("replaces"),
-    _flag("is_adjustment"),
-    _text("transaction_hash"),
-    _text("payload_hash"),
-    _text("key", nullable=True),
-    _integer("changed_members"),
-    _bytes("payload"),
-    _bytes("signature"),
-    _text("reason_hash", nullable=True),
-    _text("operator", nullable=True),
-    _text("auditor", nullable=True),
-    _bytes("auditor_signature", nullable=True),
+    text("gateway_id"),
+    text("district_id"),
+    integer("day"),
+    flag("is_private"),
+    integer("sequence"),
+    integer("replaces"),
+    flag("is_adjustment"),
+    text("transaction_hash"),
+    text("payload_hash"),
+    text("key", nullable=True),
+    integer("changed_members"),
+    binary("payload"),
+    binary("signature"),
+    text("reason_hash", nullable=True),
+    text("operator", nullable=True),
+    text("auditor", nullable=True),
+    binary("auditor_signature", nullable=True),
     Index("batches_by_day", "district_id", "day"),
     Index("batches_by_gateway", "gateway_id", "day", "is_private", "sequence", unique=True),
 )
-taints = _fact(
+taints = fact(
     "taints",
-    _text("gateway_id"),
-    _text("district_id"),
-    _integer("day"),
-    _flag("is_private"),
-    _integer("hours"),
+    text("gateway_id"),
+    text("district_id"),
+    integer("day"),
+    flag("is_private"),
+    integer("hours"),
     Index("taints_by_day", "district_id", "day"),
 )
 
 # Facts: Assessments, with our own figure beside the chain's
-assessments = _fact(
+assessments = fact(
     "assessments",
-    _text("assessment_id"),
-    _text("district_id"),
-    _text("scheme_id"),
-    _text("vintage_id"),
-    _integer("start_day"),
+    text("assessment_id"),
+    text("district_id"),
+    text("scheme_id"),
+    text("vintage_id"),
+    integer("start_day"),
 )
 FIGURES = ("balance_mwh_pe", "lower_mwh_pe", "upper_mwh_pe", "ghg_mg", "ghg_upper_mg")
-finalised_days = _fact(
+finalised_days = fact(
     "finalised_days",
-    _text("assessment_id"),
-    _integer("day"),
-    *(_integer(name) for name in FIGURES),
-    _integer("complete_hours"),
-    _flag("edge_estimated"),
-    _integer("boundary_version"),
-    *(_integer(f"chain_{name}") for name in FIGURES),
-    _integer("chain_complete_hours"),
-    _flag("chain_edge_estimated"),
-    _integer("chain_boundary_version"),
+    text("assessment_id"),
+    integer("day"),
+    *(integer(name) for name in FIGURES),
+    integer("complete_hours"),
+    flag("edge_estimated"),
+    integer("boundary_version"),
+    *(integer(f"chain_{name}") for name in FIGURES),
+    integer("chain_complete_hours"),
+    flag("chain_edge_estimated"),
+    integer("chain_boundary_version"),
     Index("finalised_days_by_day", "assessment_id", "day"),
 )
-booked_adjustments = _fact(
+booked_adjustments = fact(
     "booked_adjustments",
-    _text("assessment_id"),
-    _integer("day"),
-    *(_integer(name) for name in FIGURES),
-    _integer("complete_hours"),
-    _flag("edge_estimated"),
-    *(_integer(f"chain_{name}") for name in FIGURES),
-    _integer("chain_complete_hours"),
-    _flag("chain_edge_estimated"),
+    text("assessment_id"),
+    integer("day"),
+    *(integer(name) for name in FIGURES),
+    integer("complete_hours"),
+    flag("edge_estimated"),
+    *(integer(f"chain_{name}") for name in FIGURES),
+    integer("chain_complete_hours"),
+    flag("chain_edge_estimated"),
     Index("booked_adjustments_by_assessment", "assessment_id", "day"),
 )
 verdicts = Table(
     "verdicts",
     metadata,
-    _key("block_number", BigInteger),
-    _key("assessment_id"),
-    _text("finding"),
-    _integer("window_start_day"),
-    _integer("window_end_day"),
-    *(_integer(name) for name in FIGURES),
-    _integer("complete_hours"),
-    _integer("total_hours"),
-    _integer("worst_block_hours"),
-    _integer("first_version"),
-    _integer("last_version"),
+    key("block_number", BigInteger),
+    key("assessment_id"),
+    text("finding"),
+    integer("window_start_day"),
+    integer("window_end_day"),
+    *(integer(name) for name in FIGURES),
+    integer("complete_hours"),
+    integer("total_hours"),
+    integer("worst_block_hours"),
+    integer("first_version"),
+    integer("last_version"),
     Index("verdicts_by_window", "assessment_id", "window_end_day"),
 )
 
 # Facts: Certificates
-certificates = _fact(
+certificates = fact(
     "certificates",
-    _integer("certificate_number"),
-    _text("assessment_id"),
-    _text("account"),
+    integer("certificate_number"),
+    text("assessment_id"),
+    text("account"),
     Index("certificates_by_number", "certificate_number", unique=True),
 )
-certificate_events = _fact(
+certificate_events = fact(
     "certificate_events",
-    _integer("certificate_number"),
-    _text("kind"),
-    _text("details"),
+    integer("certificate_number"),
+    text("kind"),
+    text("details"),
     Index("certificate_events_by_number", "certificate_number"),
 )
 
@@ -293,11 +265,11 @@ certificate_events = _fact(
 hours = Table(
     "hours",
     metadata,
-    _key("district_id"),
-    _key("hour", BigInteger),
-    _integer("day"),
+    key("district_id"),
+    key("hour", BigInteger),
+    integer("day"),
     *(
-        _integer(name)
+        integer(name)
         for name in (
             "import_wh",
             "export_wh",
@@ -320,73 +292,73 @@ hours = Table(
             "boundary_version",
         )
     ),
-    _text("carriers"),
+    text("carriers"),
     Index("hours_by_day", "district_id", "day"),
 )
 hour_balances = Table(
     "hour_balances",
     metadata,
-    _key("assessment_id"),
-    _key("hour", BigInteger),
-    _integer("day"),
-    _text("factor_source"),
-    _integer("average_factor", nullable=True),
-    _integer("marginal_factor", nullable=True),
-    _integer("export_factor", nullable=True),
-    _integer("import_load_wh"),
-    _integer("import_storage_wh"),
-    _integer("import_rest_wh"),
-    _integer("imbalance_wh"),
-    _text("bound_row"),
-    _flag("complete"),
-    *(_integer(name, nullable=True) for name in FIGURES),
-    _integer("ghg_lower_mg", nullable=True),
+    key("assessment_id"),
+    key("hour", BigInteger),
+    integer("day"),
+    text("factor_source"),
+    integer("average_factor", nullable=True),
+    integer("marginal_factor", nullable=True),
+    integer("export_factor", nullable=True),
+    integer("import_load_wh"),
+    integer("import_storage_wh"),
+    integer("import_rest_wh"),
+    integer("imbalance_wh"),
+    text("bound_row"),
+    flag("complete"),
+    *(integer(name, nullable=True) for name in FIGURES),
+    integer("ghg_lower_mg", nullable=True),
     Index("hour_balances_by_day", "assessment_id", "day"),
 )
 day_balances = Table(
     "day_balances",
     metadata,
-    _key("assessment_id"),
-    _key("day", BigInteger),
-    _text("factor_source"),
-    *(_integer(name, nullable=True) for name in FIGURES),
-    _integer("ghg_lower_mg", nullable=True),
-    _integer("vehicle_excess_wh"),
-    _integer("complete_hours"),
-    _flag("edge_estimated"),
-    _integer("boundary_version"),
+    key("assessment_id"),
+    key("day", BigInteger),
+    text("factor_source"),
+    *(integer(name, nullable=True) for name in FIGURES),
+    integer("ghg_lower_mg", nullable=True),
+    integer("vehicle_excess_wh"),
+    integer("complete_hours"),
+    flag("edge_estimated"),
+    integer("boundary_version"),
 )
 storage_days = Table(
     "storage_days",
     metadata,
-    _key("district_id"),
-    _key("point_id"),
-    _key("day", BigInteger),
-    _integer("stored_mwh"),
-    _integer("lowest_mwh"),
-    _integer("highest_mwh"),
-    _integer("throughput_wh"),
-    _integer("nameplate_w"),
+    key("district_id"),
+    key("point_id"),
+    key("day", BigInteger),
+    integer("stored_mwh"),
+    integer("lowest_mwh"),
+    integer("highest_mwh"),
+    integer("throughput_wh"),
+    integer("nameplate_w"),
 )
 alarms = Table(
     "alarms",
     metadata,
-    _key("kind"),
-    _key("subject"),
-    _integer("block_number"),
-    _text("district_id", nullable=True),
-    _text("assessment_id", nullable=True),
-    _integer("day", nullable=True),
-    _text("chain_figure"),
-    _text("own_figure"),
-    _text("explanation"),
+    key("kind"),
+    key("subject"),
+    integer("block_number"),
+    text("district_id", nullable=True),
+    text("assessment_id", nullable=True),
+    integer("day", nullable=True),
+    text("chain_figure"),
+    text("own_figure"),
+    text("explanation"),
 )
 pending_checks = Table(
     "pending_checks",
     metadata,
-    _key("kind"),
-    _key("subject"),
-    _key("day", BigInteger),
+    key("kind"),
+    key("subject"),
+    key("day", BigInteger),
 )
 
 VOLATILE = (observation, pending_checks)
@@ -415,7 +387,7 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 if self.engine.dialect.name == "postgresql":
-                    connection.execute(text("SELECT pg_advisory_xact_lock(5064)"))
+                    connection.execute(sql_text("SELECT pg_advisory_xact_lock(5064)"))
                 metadata.create_all(connection)
                 version = connection.execute(select(head.c.schema_version)).scalar()
         except SQLAlchemyError as error:
