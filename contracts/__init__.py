@@ -1,7 +1,7 @@
 """What every party has agreed on: the Solidity contracts and their statement in Python.
 
 The applications import this package and never each other; it imports none of them. It is the only door to
-Ethereum libraries (eth-account, py-evm, coincurve).
+Ethereum libraries (web3, eth-account, py-evm, coincurve).
 """
 
 import os

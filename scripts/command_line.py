@@ -14,6 +14,7 @@ OWNERS = {
     "contracts": "contracts.command_line",
     "market": "contracts.market_commands",
     "dr": "contracts.response_commands",
+    "escrow": "contracts.escrow_commands",
     "gateway": "gateway.command_line",
     "certifier": "certifier.command_line",
     "plan": "optimiser.command_line",
