@@ -55,9 +55,10 @@ class Balance(Table):
     """Net greenhouse gas, imports less exports, is not above zero."""
     ghg_limit_kg: float = 0.0
     """With `ghg_neutral`: the most net greenhouse gas of a year, kg CO2e, where it is not zero."""
-    netting: Literal["net", "gross"] = "net"
+    netting: Literal["net", "one-way", "gross"] = "net"
     """`net`: as metered at the boundary, no credit for importing and exporting in one hour (domain.md §2).
-    `gross`: as published."""
+    `one-way`: no hour both imports and exports, and that is all (MODEL.md §11.2 a, a study of the published
+    model). `gross`: as published."""
     margin_kwh_pe: float = 0.0
     """Primary energy by which the balance must at least be positive in a year."""
 

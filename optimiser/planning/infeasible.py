@@ -3,10 +3,10 @@
 Each limit is loosened alone and the least loosening that makes the case possible is found: a linear program
 whose objective is the loosening. A battery of any size may be built in it, since what is possible does not
 depend on money. The limits that are tried are those that bind when the primary-energy balance is made as
-large as possible, the dearest first.
+large as possible, the dearest first. The limit that needs the least is the one to change: the district
+with it loosened just enough is planned, so that its price is known.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,25 +16,40 @@ from optimiser.case import Case
 from optimiser.inputs import Inputs
 from optimiser.planning.hourly import Hourly
 from optimiser.planning.model import District, build
+from optimiser.planning.plan import Nearest, sizes_of
+from optimiser.planning.sides import Sides, breaks_rule, needs_no_import, with_rule
 from optimiser.planning.solve import Solution, Solver, Status
+from optimiser.planning.storage_free import best_relaxed
 
 MOST_CANDIDATES = 4
 CONNECTION = "grid connection"
-Keeper = Callable[[District, Solution], Solution | None]
-"""Makes a solution keep the net rule: `net_rule.with_rule`."""
+SLACK = 1e-5
+"""Relative: room above the least that is possible, within which the solver finds its way."""
 
 
 @dataclass(frozen=True)
-class Loosening:
+class _Loosening:
     """What one limit would have to be, all others as they are."""
 
+    component: str
+    """Name of the size, or `CONNECTION`."""
     name: str
+    """As the case calls it."""
     now: float
     at_least: float
     """With less, no operation is possible at all; infinite: no loosening of this limit alone is enough."""
     enough: float
     """With this, a plan that keeps the net rule was found; infinite: none was found."""
     unit: str
+    scale: float = 1.0
+    """Units of the size per unit shown."""
+    sides: Sides | None = None
+    """Those with which `enough` is enough."""
+
+    @property
+    def relative(self) -> float:
+        """By which factor the limit must grow."""
+        return self.enough / self.now if self.now else np.inf
 
     @property
     def sentence(self) -> str:
@@ -51,14 +66,56 @@ class Loosening:
         return f"{least}."
 
 
-def explain(case: Case, inputs: Inputs, keep: Keeper) -> tuple[str, ...]:
-    """Sentences with numbers and units. Raises SolverFailed."""
+def explain(case: Case, inputs: Inputs) -> tuple[tuple[str, ...], Nearest | None]:
+    """Sentences with numbers and units, and the nearest district. Raises SolverFailed."""
+    causes, found = _causes(case, inputs)
+    sentences = (*causes, *(loosening.sentence for loosening in found))
+    enough = [loosening for loosening in found if np.isfinite(loosening.enough)]
+    nearest = _planned(case, inputs, min(enough, key=lambda entry: entry.relative)) if enough else None
+    if nearest is None:
+        return sentences, None
+    sizes = ", ".join(
+        f"{size.value:,.4g} {size.unit} {name}"
+        for name, size in nearest.sizes.items()
+        if size.value and size.unit != "m2"
+    )
+    priced = (
+        f"With {nearest.needed:,.5g} {nearest.unit} of {nearest.limit} the best NPV found is "
+        f"{nearest.npv_eur:,.0f} EUR ({sizes or 'nothing is built'})."
+    )
+    return (*sentences, priced), nearest
+
+
+def _planned(case: Case, inputs: Inputs, loosening: _Loosening) -> Nearest | None:
+    """The best plan with one limit loosened as far as is needed."""
+    district = build(case, inputs)
+    _, _, extra = _loosen(district, loosening.component)
+    room = (loosening.enough - loosening.now) * loosening.scale
+    district.hourly.row("room_needed", extra <= room * (1 + SLACK) + SLACK)
+    relaxed = best_relaxed(district)
+    if relaxed.status is not Status.OPTIMAL:
+        return None
+    kept: Solution | None = relaxed
+    if breaks_rule(district, relaxed.x):
+        kept = with_rule(district, relaxed, loosening.sides)
+    if kept is None:
+        return None
+    return Nearest(
+        loosening.name,
+        loosening.now,
+        loosening.enough,
+        loosening.unit,
+        -kept.cost,
+        -relaxed.cost,
+        sizes_of(district, kept.x),
+    )
+
+
+def _causes(case: Case, inputs: Inputs) -> tuple[list[str], list[_Loosening]]:
     best = _best_balance(case, inputs)
     if best is None:
-        return (
-            "Even without any primary-energy or greenhouse-gas requirement the demand cannot be served.",
-            *(loosening.sentence for loosening in _loosenings(case, inputs, None, keep)),
-        )
+        words = "Even without any primary-energy or greenhouse-gas requirement the demand cannot be served."
+        return [words], _loosenings(case, inputs, None)
     district, solution = best
     missing = case.balance.margin_kwh_pe + solution.cost
     reached = f"{-solution.cost:,.0f} kWh_PE a year"
@@ -73,10 +130,10 @@ def explain(case: Case, inputs: Inputs, keep: Keeper) -> tuple[str, ...]:
             f"The primary-energy balance can be reached ({reached} at best), but not together with net "
             "greenhouse gas not above zero."
         )
-    found = _loosenings(case, inputs, (district, solution), keep)
+    found = _loosenings(case, inputs, (district, solution))
     if not found:
         causes.append("No area or connection limit binds: the components themselves cannot do more.")
-    return (*causes, *(loosening.sentence for loosening in found))
+    return causes, found
 
 
 def _best_balance(case: Case, inputs: Inputs) -> tuple[District, Solution] | None:
@@ -90,9 +147,8 @@ def _best_balance(case: Case, inputs: Inputs) -> tuple[District, Solution] | Non
     return (district, solution) if solution.status is Status.OPTIMAL else None
 
 
-def _loosenings(
-    case: Case, inputs: Inputs, best: tuple[District, Solution] | None, keep: Keeper
-) -> list[Loosening]:
+def _loosenings(case: Case, inputs: Inputs, best: tuple[District, Solution] | None) -> list[_Loosening]:
+    """The limits that may be to blame, the one that needs the least first."""
     found = []
     for name in _candidates(case, inputs, best):
         district = build(case, inputs)
@@ -102,11 +158,13 @@ def _loosenings(
         size = district.sizes.get(name)
         scale, shown = (1.0, name) if size is None else (size.per_limit, size.limit_name or name)
         if solution.status is not Status.OPTIMAL:
-            found.append(Loosening(shown, now / scale, np.inf, np.inf, unit))
+            found.append(_Loosening(name, shown, now / scale, np.inf, np.inf, unit))
             continue
-        kept = solution if case.balance.netting == "gross" else keep(district, solution)
+        kept = with_rule(district, solution) if breaks_rule(district, solution.x) else solution
         enough = np.inf if kept is None else (now + kept.cost) / scale
-        found.append(Loosening(shown, now / scale, (now + solution.cost) / scale, enough, unit))
+        sides = None if kept is None else needs_no_import(district, kept.x)
+        least = (now + solution.cost) / scale
+        found.append(_Loosening(name, shown, now / scale, least, enough, unit, scale, sides))
     return sorted(found, key=lambda entry: entry.at_least / entry.now if entry.now else np.inf)
 
 

@@ -60,8 +60,10 @@ class District:
     """Expressions: the year's fuel by carrier."""
     costs: tuple[YearlyCost, ...]
     sizes: Mapping[str, Size]
-    production_charging: tuple[Any, ...]
-    """Variables that the net rule sets to zero in hours without surplus."""
+    deficit_only: tuple[Any, ...]
+    """Variables that are zero in hours of surplus."""
+    surplus_only: tuple[Any, ...]
+    """Variables that are zero in hours of deficit: in every hour one of the two groups is."""
     optional: tuple[slice, ...]
     """Columns of components that need not be built."""
 
@@ -97,9 +99,9 @@ def build(case: Case, inputs: Inputs, expanded: bool = False, switch_kw: float |
         hourly.row(GHG, ghg <= case.balance.ghg_limit_kg)
     costs = (*grid.costs, *fuel_costs, *(cost for entry in every for cost in entry.costs))
     sizes = {name: size for entry in every for name, size in entry.sizes.items()}
-    switched = tuple(variable for entry in every for variable in entry.production_charging)
+    deficit_only, surplus_only = _sides(case, grid, every)
     if switch_kw is not None:
-        _switch(hourly, grid, switched, switch_kw)
+        _switch(hourly, deficit_only, surplus_only, switch_kw)
     hourly.minimise(_cost(case, sizes, costs))
     return District(
         case,
@@ -116,7 +118,8 @@ def build(case: Case, inputs: Inputs, expanded: bool = False, switch_kw: float |
         fuels,
         costs,
         sizes,
-        switched,
+        deficit_only,
+        surplus_only,
         tuple(optional),
     )
 
@@ -135,8 +138,8 @@ def _busbar(
     assert inwards is not None
     assert outwards is not None
     hourly.rows(BALANCE, lambda t: inwards(t) - outwards(t) == 0)
-    if charging is not None and case.balance.netting == "gross":
-        # what is not netted must not go round from battery to battery either (MODEL.md §13)
+    if charging is not None and case.balance.netting != "net":
+        # what is not allocated by the net rule must not go round from battery to battery (MODEL.md §13)
         hourly.rows("charge_from_production", lambda t: charging(t) <= production(t))
 
 
@@ -204,14 +207,30 @@ def _cost(case: Case, sizes: Mapping[str, Size], costs: tuple[YearlyCost, ...]) 
     return total
 
 
-def _switch(hourly: Hourly, grid: Connection, switched: tuple[Any, ...], switch_kw: float) -> None:
-    """The net rule of domain.md §2 as a mixed-integer program: surplus 1: il = 0; surplus 0: ex = pb = 0."""
+def _sides(case: Case, grid: Connection, every: list[Terms]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """What only hours of deficit may have, and what only hours of surplus: two groups that never meet."""
+    if case.balance.netting == "net":
+        charging = [variable for entry in every for variable in entry.production_charging]
+        return (grid.load_import,), (grid.export, *charging)
+    if case.balance.netting == "one-way":
+        bought = [variable for entry in every for variable in entry.grid_charging]
+        return (grid.load_import, *bought), (grid.export,)
+    return (), ()
+
+
+def _switch(
+    hourly: Hourly, deficit_only: tuple[Any, ...], surplus_only: tuple[Any, ...], switch_kw: float
+) -> None:
+    """The rule of `_sides` as a mixed-integer program, with a binary per interval."""
     surplus = hourly.flow("surplus", binary=True)
-    hourly.rows("switch_import", lambda t: grid.load_import[t] + switch_kw * surplus[t] <= switch_kw)
-    hourly.rows("switch_export", lambda t: grid.export[t] - switch_kw * surplus[t] <= 0)
-    for number, variable in enumerate(switched):
+    for number, variable in enumerate(deficit_only):
         hourly.rows(
-            f"switch_charge_{number}",
+            f"switch_deficit_{number}",
+            lambda t, v=variable: v[t] + switch_kw * surplus[t] <= switch_kw,  # type: ignore[misc]
+        )
+    for number, variable in enumerate(surplus_only):
+        hourly.rows(
+            f"switch_surplus_{number}",
             lambda t, v=variable: v[t] - switch_kw * surplus[t] <= 0,  # type: ignore[misc]
         )
 

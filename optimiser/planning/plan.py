@@ -36,6 +36,21 @@ class Dual:
 
 
 @dataclass(frozen=True)
+class Nearest:
+    """The nearest district that can be planned where the case cannot: one limit loosened, the others kept."""
+
+    limit: str
+    """The limit that is to blame, as the case calls it."""
+    now: float
+    needed: float
+    unit: str
+    """Of `now` and `needed`."""
+    npv_eur: float
+    bound_eur: float
+    sizes: Mapping[str, Quantity]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to build and what comes of it. Without a solution the numbers are NaN and the tables empty."""
 
@@ -65,6 +80,8 @@ class Plan:
     """The year's energy from node to node."""
     explanation: tuple[str, ...] = ()
     """Sentences: which rule was applied, why nothing is possible, what would make it possible."""
+    nearest: Nearest | None = None
+    """Where no plan is possible and one limit is enough to change that."""
 
     def indicator(self, identifier: str) -> float:
         """The value of an indicator. Raises KeyError."""
@@ -76,7 +93,12 @@ class Plan:
         return (self.bound_eur - self.npv_eur) / max(1.0, abs(self.bound_eur))
 
 
-def without_solution(district: District, solution: Solution, explanation: tuple[str, ...] = ()) -> Plan:
+def without_solution(
+    district: District,
+    solution: Solution,
+    explanation: tuple[str, ...] = (),
+    nearest: Nearest | None = None,
+) -> Plan:
     """The plan when there is none; a solution that could not be made to keep the rules is a `LIMIT`."""
     case = district.case
     status = Status.LIMIT if solution.status is Status.OPTIMAL else solution.status
@@ -88,6 +110,7 @@ def without_solution(district: District, solution: Solution, explanation: tuple[
         float("nan"),
         solution.seconds,
         explanation=explanation,
+        nearest=nearest,
         interest=case.economy.interest,
         step_h=district.hourly.step_h,
     )
@@ -113,10 +136,7 @@ def make_plan(
         -solution.cost,
         bound_eur,
         solution.seconds,
-        sizes={
-            name: Quantity(_clean(hourly.evaluate_total(size.amount, x)), size.unit)
-            for name, size in district.sizes.items()
-        },
+        sizes=sizes_of(district, x),
         yearly_mwh=yearly,
         indicators=indicators_of(district, x, flows),
         flows=flows,
@@ -128,6 +148,14 @@ def make_plan(
         links=links_of(district, x),
         explanation=explanation,
     )
+
+
+def sizes_of(district: District, x: np.ndarray) -> dict[str, Quantity]:
+    """What a solution builds, by name."""
+    evaluate = district.hourly.evaluate_total
+    return {
+        name: Quantity(_clean(evaluate(size.amount, x)), size.unit) for name, size in district.sizes.items()
+    }
 
 
 def _flows(district: District, x: np.ndarray) -> pandas.DataFrame:
@@ -242,4 +270,4 @@ def _clean(value: float) -> float:
     return 0.0 if abs(value) < 1e-5 else value
 
 
-__all__ = ["BALANCE", "Dual", "Plan", "Quantity", "make_plan", "without_solution"]
+__all__ = ["BALANCE", "Dual", "Nearest", "Plan", "Quantity", "make_plan", "sizes_of", "without_solution"]

@@ -12,10 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimiser.planning.hourly import Lp
+from optimiser.planning.model import District
 from optimiser.planning.solve import Solution, Solver, Status
 
 EARNS = 1e-6
 """EUR per unit of storage that count as nothing."""
+
+
+def best_relaxed(district: District) -> Solution:
+    """The optimum of a district's linear program. Raises SolverFailed."""
+    lp = district.hourly.compile()
+    return solve_without(lp, *_storage(district)) or Solver(lp).solve()
+
+
+def _storage(district: District) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which columns belong to components that need not be built, and which are sizes."""
+    storage, sizes = np.zeros((2, district.hourly.count), dtype=bool)
+    for columns in district.optional:
+        storage[columns] = True
+    for size in district.sizes.values():
+        place = district.hourly.place_of(size.amount)
+        if place is not None:
+            sizes[place] = True
+    return storage, sizes
 
 
 def solve_without(lp: Lp, storage: NDArray[np.bool_], sizes: NDArray[np.bool_]) -> Solution | None:

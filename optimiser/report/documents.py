@@ -2,9 +2,10 @@
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from optimiser.planning.plan import Plan
+from optimiser.planning.plan import Nearest, Plan, Quantity
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "gap": _finite(plan.gap),
         "solver_s": round(plan.seconds, 3),
         "explanation": list(plan.explanation),
-        "sizes": {name: {"value": size.value, "unit": size.unit} for name, size in plan.sizes.items()},
+        "sizes": _sizes(plan.sizes),
         "yearly_mwh": dict(plan.yearly_mwh),
         "indicators": {
             entry.identifier: {"value": _finite(entry.value), "unit": entry.unit, "formula": entry.formula}
@@ -30,7 +31,24 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             for dual in plan.duals
         ],
         "cash_flow_eur": list(plan.cash_flow_eur),
+        "nearest": None if plan.nearest is None else _nearest(plan.nearest),
     }
+
+
+def _nearest(nearest: Nearest) -> dict[str, Any]:
+    return {
+        "limit": nearest.limit,
+        "now": nearest.now,
+        "needed": nearest.needed,
+        "unit": nearest.unit,
+        "npv_eur": nearest.npv_eur,
+        "bound_eur": nearest.bound_eur,
+        "sizes": _sizes(nearest.sizes),
+    }
+
+
+def _sizes(sizes: Mapping[str, Quantity]) -> dict[str, Any]:
+    return {name: {"value": size.value, "unit": size.unit} for name, size in sizes.items()}
 
 
 def to_json(plan: Plan) -> str:

@@ -83,5 +83,6 @@ class Battery(Component):
                 f"{name}_content_kwh": lambda t: content[t],
             },
             production_charging=(produced,),
+            grid_charging=(bought,),
             optional=True,
         )

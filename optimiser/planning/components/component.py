@@ -78,6 +78,8 @@ class Terms:
     """Columns of the plan's hourly table; the unit ends the name."""
     production_charging: tuple[Any, ...] = ()
     """The variables behind `charge_from_production_kw`."""
+    grid_charging: tuple[Any, ...] = ()
+    """The variables behind `charge_from_grid_kw`."""
     optional: bool = False
     """All its variables may be zero at once, and its costs are in them alone: a battery that is not built.
     Then the plan is tried without it first (`storage_free.py`)."""

@@ -101,6 +101,7 @@ class Vehicles(Component):
                 f"{name}_brought_in_kw": foreign,
             },
             production_charging=(produced,),
+            grid_charging=() if bought is None else (bought,),
         )
 
     @property

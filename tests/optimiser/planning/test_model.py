@@ -172,7 +172,7 @@ def everything(netting: str) -> tuple[Case, Inputs]:
     return case, small_inputs(case, {**prices(buy), ("load", "load_kw"): 10}, DAY, 1.8, 2.5)
 
 
-@pytest.mark.parametrize("netting", ["net", "gross"])
+@pytest.mark.parametrize("netting", ["net", "one-way", "gross"])
 def test_the_expansion_is_the_model_that_pyomo_builds(netting: str) -> None:
     case, inputs = everything(netting)
     check_expansion(case, inputs)
@@ -205,6 +205,56 @@ def hard_case(loads: list[int], suns: list[int], buys: list[int]) -> tuple[Case,
         2.5,
     )
     return case, inputs
+
+
+def heuristic_npv(case: Case, inputs: Inputs) -> float:
+    """What the published study does (MODEL.md §11.2 c): one pass, surplus where the bound's panels cover the
+    load; the sides are stated here anew, as bounds of the exact program's binaries."""
+    _, relaxed = optimum(case, inputs)
+    district = build(case, inputs)
+    covers = district.hourly.evaluate(district.production_kw, relaxed.x) >= district.hourly.evaluate(
+        district.consumption_kw, relaxed.x
+    )
+    exact = build(case, inputs, switch_kw=1000.0)
+    solver = Solver(exact.hourly.compile())
+    surplus = slice(exact.hourly.count - case.period.steps, exact.hourly.count)
+    solver.bound_columns(surplus, covers.astype(float), covers.astype(float))
+    return -solver.solve().cost
+
+
+@pytest.mark.parametrize("netting", ["net", "one-way"])
+def test_a_week_with_a_battery_is_at_least_as_good_as_the_published_heuristic(netting: str) -> None:
+    day = np.array([0] * 7 + [1, 3, 6, 8, 9, 9, 8, 6, 3, 1] + [0] * 7)
+    sun = np.concatenate([100 * day * clear for clear in (1, 0.4, 0.9, 0.2, 1, 0.7, 0.5)])
+    load = 8 + 4 * np.cos((np.arange(168) - 19) * np.pi / 12)
+    case = small_case(
+        days=7,
+        balance={"netting": netting},
+        grid={"buy": {"value": 0}, "sell": {"value": 0}, "import_limit_kw": 25, "export_limit_kw": 14},
+        pv=flat_pv(800, 20, curtailment=False),
+        battery={"capex_eur_per_kwh": 0.4},
+    )
+    inputs = small_inputs(
+        case, {**prices(0.11, 0.09), ("load", "load_kw"): load.tolist()}, sun.tolist(), 2.2, 2.5
+    )
+    found, heuristic = plan(case, inputs), heuristic_npv(case, inputs)
+    assert found.sizes["battery"].value > 1
+    assert found.bound_eur > found.npv_eur + 1e-3  # the rule binds
+    assert np.isfinite(heuristic)
+    assert found.npv_eur > heuristic + 0.5
+    meets = found.flows["import_load_kw" if netting == "net" else "import_kw"]
+    assert np.minimum(meets, found.flows["export_kw"]).max() < 2e-3
+    assert keeps_rule(found) or netting == "one-way"
+
+
+def test_where_no_side_near_the_bound_is_possible_one_is_found() -> None:
+    case, inputs = hard_case([3] * 24, [0] * 8 + [2, 4, 6, 8, 8, 6, 4, 2] + [0] * 8, [5] * 24)
+    case = case.model_copy(update={"balance": case.balance.model_copy(update={"margin_kwh_pe": 20.0})})
+    assert heuristic_npv(case, inputs) == -np.inf
+    exact = Solver(build(case, inputs, switch_kw=100.0).hourly.compile()).solve()
+    found = plan(case, inputs)
+    assert keeps_rule(found)
+    assert -1.15 * exact.cost <= found.npv_eur <= -exact.cost + 1e-6
 
 
 @settings(max_examples=4, deadline=None)
@@ -249,7 +299,14 @@ def test_an_impossible_case_says_what_it_needs() -> None:
         "The primary-energy balance is what cannot be reached: at best, whatever it costs, it is "
         "-120 kWh_PE a year (120 too few).",
         "surface 'roof' is 450 m2: the nearest possible district needs 600 m2 (33.3 % more).",
+        "With 600 m2 of surface 'roof' the best NPV found is -6,024 EUR (60 kWp pv).",
     )
+    assert found.nearest is not None
+    assert found.nearest.needed == pytest.approx(600)
+    assert found.nearest.npv_eur == pytest.approx(-60 * 100 - 16 * 10 * 0.2 + 160 * 0.05, rel=1e-4)
+    bigger = small_case(pv=flat_pv(601, 100))
+    possible = plan(bigger, small_inputs(bigger, {**prices(), ("load", "load_kw"): 10}, DAY))
+    assert found.nearest.npv_eur == pytest.approx(possible.npv_eur, rel=1e-4)
 
 
 def test_a_connection_that_is_too_weak_is_to_blame() -> None:
@@ -261,11 +318,17 @@ def test_a_connection_that_is_too_weak_is_to_blame() -> None:
         "The primary-energy balance is what cannot be reached: at best, whatever it costs, it is "
         "-80 kWh_PE a year (80 too few).",
         "grid connection is 15 kW: the nearest possible district needs 20 kW (33.3 % more).",
+        "With 20 kW of grid connection the best NPV found is -6,024 EUR (60 kWp pv).",
     )
 
 
 def test_demand_beyond_the_connection_is_told_apart() -> None:
     grid = {"buy": {"value": 0.2}, "sell": {"value": 0.05}, "import_limit_kw": 8.0}
-    case = small_case(grid=grid)
+    case = small_case(grid=grid, balance=FREE)
     found = plan(case, small_inputs(case, {**prices(), ("load", "load_kw"): 10}))
     assert "the demand cannot be served" in found.explanation[0]
+    assert found.explanation[-1] == (
+        "With 10 kW of grid connection the best NPV found is -48 EUR (nothing is built)."
+    )
+    assert found.nearest is not None
+    assert found.nearest.npv_eur == pytest.approx(-24 * 10 * 0.2)
