@@ -60,6 +60,24 @@ def serve(
     public_url: Annotated[
         str, typer.Option(help="Address under which people reach the pages; for QR codes.")
     ] = "",
+    relayer_keystore: Annotated[
+        Path | None,
+        typer.Option(
+            help="Encrypted key of the account that carries traders' orders to the market; without it none "
+            "are carried.",
+            metavar="FILE",
+        ),
+    ] = None,
+    relayer_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with its password; else PED_CERTIFIER_RELAYER_PASSWORD has it.", metavar="FILE"
+        ),
+    ] = None,
+    openadr_clients: Annotated[
+        Path | None,
+        typer.Option(help="OpenADR clients that may report (JSON); without it nobody may.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Serve the API and the pages, and follow the chain beside them. Stop with Ctrl-C."""
     from certifier import service
@@ -67,7 +85,15 @@ def serve(
     with _explained("serve"):
         used = port or service.free_port(host)
         address = f"http://{host}:{used}"
-        settings = service.Settings(database, deployment, public_url or address, depth)
+        settings = service.Settings(
+            database,
+            deployment,
+            public_url or address,
+            depth,
+            relayer_keystore,
+            relayer_password_file,
+            openadr_clients,
+        )
         typer.echo(f"certifier at {address}")
         service.serve(settings, host, used, workers, follow)
 

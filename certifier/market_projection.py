@@ -20,9 +20,7 @@ from contracts import events, market_events, response_events
 from contracts.hour import day_of_hour
 from contracts.market_rules_calls import MarketTerms
 from contracts.order import MarketDomain
-from contracts.response import BaselineMethod
 
-METHODS = {BaselineMethod.TEN_OF_TEN: "10_of_10", BaselineMethod.HIGH_FIVE_OF_TEN: "high_5_of_10"}
 MARKET_EVENTS = tuple(
     kind
     for module in (market_events, response_events)
@@ -301,7 +299,7 @@ class MarketWriter:
                     zone=event.zone,
                     operator_org=event.operator_org,
                     increase=terms.increase,
-                    method=METHODS[terms.method],
+                    method=terms.method.label,
                     start_hour=terms.start_hour,
                     hour_count=terms.hour_count,
                     requested_wh=terms.requested_wh,
@@ -336,8 +334,8 @@ class MarketWriter:
                     remuneration_micro_eur=event.remuneration,
                     penalty_micro_eur=event.penalty,
                     deposit_returned_micro_eur=event.deposit_returned,
-                    own_remuneration_micro_eur=None if own is None else own[0],
-                    own_penalty_micro_eur=None if own is None else own[1],
+                    own_remuneration_micro_eur=own[0],
+                    own_penalty_micro_eur=own[1],
                 )
 
     def _response_end(self, event_id: int, kind: str, spent: int = 0, returned: int = 0) -> None:

@@ -257,3 +257,11 @@ class Holiday(View):
     """A day that counts as a rest day in baselines."""
 
     day: date
+
+
+class Carried(View):
+    """A message that the relayer carried to the chain."""
+
+    identity: str = Field(description="Hash of the order or trade")
+    transaction_hash: str
+    block_number: int

@@ -32,10 +32,6 @@ class MeteredDays:
         self._boundaries = None
         self._days.clear()
 
-    def has_boundary(self, district_id: str, day: int) -> bool:
-        """Whether the district has a boundary in force on the day."""
-        return self._known_boundaries().on(district_id, day) is not None
-
     def hour(self, district_id: str, hour: int, before: Position) -> CertifiedHour:
         """An hour as the logs before a place make it; one that cannot be read is not complete."""
         return self.day(district_id, day_of_hour(hour), before)[hour_of_day(hour)]
@@ -47,14 +43,15 @@ class MeteredDays:
             known = self._days[district_id, day] = self._derive(district_id, day, before)
         return known
 
-    def _known_boundaries(self) -> Boundaries:
+    def boundaries(self) -> Boundaries:
+        """Boundary versions of all districts."""
         if self._boundaries is None:
             self._boundaries = Boundaries(self._connection)
         return self._boundaries
 
     def _derive(self, district_id: str, day: int, before: Position) -> tuple[CertifiedHour, ...]:
         try:
-            readings = day_readings(self._connection, self._known_boundaries(), district_id, day, before)
+            readings = day_readings(self._connection, self.boundaries(), district_id, day, before)
             tally = readings.tally()
         except (NotAssessable, ReadingInvalid):
             return (NOTHING,) * HOURS_PER_DAY

@@ -1,8 +1,10 @@
 """The certifier's processes: the API and pages as a server, and the follower beside it.
 
 The server's workers are started by import string, so what they need comes from the environment:
-PED_CERTIFIER_DATABASE (URL), PED_CERTIFIER_DEPLOYMENT (file; without it no proof bundles are made) and
-PED_CERTIFIER_PUBLIC_URL (address under which people reach the pages).
+PED_CERTIFIER_DATABASE (URL), PED_CERTIFIER_DEPLOYMENT (file; without it no proof bundles are made),
+PED_CERTIFIER_PUBLIC_URL (address under which people reach the pages), PED_CERTIFIER_RELAYER (encrypted
+keystore of the account that carries traders' messages, with its password in PED_CERTIFIER_RELAYER_PASSWORD or
+in the file PED_CERTIFIER_RELAYER_PASSWORD_FILE) and PED_CERTIFIER_OPENADR_CLIENTS (file of OpenADR clients).
 """
 
 from __future__ import annotations
@@ -29,17 +31,25 @@ from certifier.api.context import Read
 from certifier.api.problems import DOCUMENTED, BundleMissing
 from certifier.evidence import BundleUnavailable, certificate_bundle
 from certifier.follower import Follower, FollowerBusy, only_follower
+from certifier.openadr.clients import Clients
 from certifier.queries import revision
+from certifier.relay import Relayer
 from certifier.store import Store, StoreError
 from certifier.web import pages
 from certifier.workers import run_workers
 from contracts.chain import Chain, ChainUnavailable
 from contracts.deployment import Deployment, DeploymentInvalid
+from contracts.key import SigningKey
+from contracts.keystore import read_secret
 from contracts.platform import Platform
 
 DATABASE = "PED_CERTIFIER_DATABASE"
 DEPLOYMENT = "PED_CERTIFIER_DEPLOYMENT"
 PUBLIC_URL = "PED_CERTIFIER_PUBLIC_URL"
+RELAYER = "PED_CERTIFIER_RELAYER"
+RELAYER_PASSWORD = "PED_CERTIFIER_RELAYER_PASSWORD"
+RELAYER_PASSWORD_FILE = "PED_CERTIFIER_RELAYER_PASSWORD_FILE"
+OPENADR_CLIENTS = "PED_CERTIFIER_OPENADR_CLIENTS"
 
 PARENT_CHECK_S = 1.0
 
@@ -61,16 +71,36 @@ class Settings:
     deployment_file: Path | None = None
     public_url: str = ""
     depth: int = 0
+    relayer_keystore: Path | None = None
+    """Encrypted keystore of the account that carries traders' messages; without it none are carried."""
+    relayer_password_file: Path | None = None
+    """Its password; without a file the environment has it."""
+    openadr_clients: Path | None = None
+    """OpenADR clients that may report; without it nobody may."""
 
 
 def build_application(settings: Settings) -> FastAPI:
-    """API, pages and proof bundles over a store. Raises StoreError, DeploymentInvalid, OSError."""
-    store = Store(settings.database_url)
-    application = create_application(store)
+    """API, pages and proof bundles over a store.
+
+    Raises StoreError, DeploymentInvalid, KeystoreInvalid, PasswordMissing, ClientsInvalid, OSError.
+    """
     deployment = None if settings.deployment_file is None else Deployment.load(settings.deployment_file)
+    relayer = _relayer(settings, deployment)
+    clients = Clients({}) if settings.openadr_clients is None else Clients.load(settings.openadr_clients)
+    store = Store(settings.database_url)
+    application = create_application(store, relayer, clients)
     _add_bundles(application, deployment)
     pages.attach(application, store, settings.public_url, "/docs", bundle_path)
     return application
+
+
+def _relayer(settings: Settings, deployment: Deployment | None) -> Relayer | None:
+    if settings.relayer_keystore is None or deployment is None:
+        return None
+    purpose = f"password of {settings.relayer_keystore}"
+    password = read_secret(settings.relayer_password_file, RELAYER_PASSWORD, purpose)
+    key = SigningKey.load(settings.relayer_keystore, password)
+    return Relayer(Platform(Chain(deployment.rpc_url), deployment), key)
 
 
 def bundle_path(number: int) -> str:
@@ -106,8 +136,19 @@ def _add_bundles(application: FastAPI, deployment: Deployment | None) -> None:
 
 def worker() -> ASGIApp:
     """The application of one server process, from the environment."""
-    file = os.environ.get(DEPLOYMENT)
-    settings = Settings(os.environ[DATABASE], Path(file) if file else None, os.environ.get(PUBLIC_URL, ""))
+
+    def path(name: str) -> Path | None:
+        value = os.environ.get(name)
+        return Path(value) if value else None
+
+    settings = Settings(
+        os.environ[DATABASE],
+        path(DEPLOYMENT),
+        os.environ.get(PUBLIC_URL, ""),
+        relayer_keystore=path(RELAYER),
+        relayer_password_file=path(RELAYER_PASSWORD_FILE),
+        openadr_clients=path(OPENADR_CLIENTS),
+    )
     return cached(build_application(settings))
 
 
@@ -120,9 +161,15 @@ def serve(settings: Settings, host: str, port: int, workers: int = 1, follow: bo
     build_application(settings).state.store.close()
     os.environ[DATABASE] = settings.database_url
     os.environ[PUBLIC_URL] = settings.public_url
-    os.environ.pop(DEPLOYMENT, None)
-    if settings.deployment_file is not None:
-        os.environ[DEPLOYMENT] = str(settings.deployment_file)
+    for name, file in (
+        (DEPLOYMENT, settings.deployment_file),
+        (RELAYER, settings.relayer_keystore),
+        (RELAYER_PASSWORD_FILE, settings.relayer_password_file),
+        (OPENADR_CLIENTS, settings.openadr_clients),
+    ):
+        os.environ.pop(name, None)
+        if file is not None:
+            os.environ[name] = str(file)
     follower = None
     if follow:
         context = multiprocessing.get_context("spawn")

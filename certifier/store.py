@@ -35,6 +35,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from certifier import market_tables as market_tables  # its tables are made with the others
 from certifier.schema import binary, fact, flag, integer, key, metadata, text
+from certifier.service_tables import service_metadata
 
 SCHEMA_VERSION = 2
 SUPPORTED_BACKENDS = ("sqlite", "postgresql")
@@ -389,6 +390,7 @@ class Store:
                 if self.engine.dialect.name == "postgresql":
                     connection.execute(sql_text("SELECT pg_advisory_xact_lock(5064)"))
                 metadata.create_all(connection)
+                service_metadata.create_all(connection)
                 version = connection.execute(select(head.c.schema_version)).scalar()
         except SQLAlchemyError as error:
             self.engine.dispose()

@@ -9,18 +9,36 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from certifier.api import certificate_routes, district_routes, operation_routes, problems
+from certifier.api import (
+    certificate_routes,
+    district_routes,
+    market_routes,
+    operation_routes,
+    problems,
+    response_routes,
+    trading_routes,
+)
 from certifier.api.cache import RevisionCache
+from certifier.openadr import routes as openadr_routes
+from certifier.openadr.clients import Clients
 from certifier.queries import revision
+from certifier.relay import Relayer
 from certifier.store import Store
 
 
-def create_application(store: Store) -> FastAPI:
-    """The API over an open store, which it closes when it stops. Serve it through `cached`."""
+def create_application(
+    store: Store, relayer: Relayer | None = None, openadr_clients: Clients | None = None
+) -> FastAPI:
+    """The API over an open store, which it closes when it stops. Serve it through `cached`.
+
+    Without a relayer it carries no messages to the market, without OpenADR clients it takes no reports.
+    """
 
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[None]:
         yield
+        if relayer is not None:
+            relayer.close()
         store.close()
 
     application = FastAPI(
@@ -31,8 +49,18 @@ def create_application(store: Store) -> FastAPI:
         lifespan=lifespan,
     )
     application.state.store = store
-    for routes in (district_routes, certificate_routes, operation_routes):
+    application.state.relayer = relayer
+    application.state.openadr_clients = openadr_clients or Clients({})
+    for routes in (
+        district_routes,
+        certificate_routes,
+        market_routes,
+        response_routes,
+        trading_routes,
+        operation_routes,
+    ):
         application.include_router(routes.router)
+    application.include_router(openadr_routes.router)
     problems.install(application)
     _document_problems(application)
     return application

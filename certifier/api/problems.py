@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
+from certifier.api.idempotency import KeyReused
 from certifier.indicators import ResolutionUnknown
 from certifier.queries import NotFound
 from contracts.hour import TimeInvalid
@@ -30,6 +31,14 @@ class ParameterInvalid(ValueError):
 
 class BundleMissing(Exception):
     """A proof bundle cannot be made now; the message says why."""
+
+
+class RelayerMissing(Exception):
+    """The server has no key to carry messages with; the message says what to do."""
+
+
+class BodyTooLarge(Exception):
+    """The body of a request exceeds what it may have."""
 
 
 class Problem(BaseModel):
@@ -104,6 +113,18 @@ def install(application: FastAPI) -> None:
     @application.exception_handler(BundleMissing)
     def bundle_missing(request: Request, error: BundleMissing) -> JSONResponse:
         return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    @application.exception_handler(RelayerMissing)
+    def relayer_missing(request: Request, error: RelayerMissing) -> JSONResponse:
+        return _answer(request, HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    @application.exception_handler(BodyTooLarge)
+    def body_too_large(request: Request, error: BodyTooLarge) -> JSONResponse:
+        return _answer(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+
+    @application.exception_handler(KeyReused)
+    def key_reused(request: Request, error: KeyReused) -> JSONResponse:
+        return _answer(request, HTTPStatus.CONFLICT, str(error), parameter="Idempotency-Key")
 
     @application.exception_handler(OperationalError)
     def store_unavailable(request: Request, error: OperationalError) -> JSONResponse:

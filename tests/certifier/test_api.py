@@ -212,8 +212,9 @@ def test_operations(client: Any, small_run: SmallRun) -> None:
 
 OPERATIONS = [
     path
-    for path in document_of_the_api()["paths"]
-    if not path.endswith("/bundle")  # takes seconds of the chain; tested with the bundles
+    for path, operations in document_of_the_api()["paths"].items()
+    if "get" in operations
+    and not path.endswith("/bundle")  # takes seconds of the chain; tested with the bundles
 ]
 
 

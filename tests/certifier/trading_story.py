@@ -10,8 +10,16 @@ from dataclasses import dataclass, field
 
 from certifier.market_projection import MarketRules
 from certifier.projection import BlockEvents, LoggedEvent
-from contracts import events, market_events
+from contracts import events, market_events, response_events
 from contracts.account import Account
+from contracts.baseline import (
+    History,
+    compute_baseline,
+    deposit_micro_eur,
+    hour_pay_micro_eur,
+    hour_penalty_micro_eur,
+    response_wh,
+)
 from contracts.clearing import clear
 from contracts.hour import DAY_S, HOUR_S, day_start, first_hour
 from contracts.keccak import keccak
@@ -21,6 +29,7 @@ from contracts.order import BilateralTrade, MarketDomain, Order
 from contracts.outcome import Outcome
 from contracts.point import Kind, PointDeclaration
 from contracts.reading import OpenBatch, OpenSection, Record, SigningDomain, Status, pack_open
+from contracts.response import BaselineMethod, EventTerms
 from contracts.settlement import (
     AppliedOrder,
     BuyerHour,
@@ -257,6 +266,72 @@ class Story:
         told.append(market_events.HourSettled(seller, hour, 1))
         return told
 
+    def measure(self, district: str, opened_s: int, changed: dict[tuple[str, int], int]) -> tuple[int, ...]:
+        """A district measured after its day is final; what counts per hour, Wh."""
+        known = {
+            hour: -net_export_wh(district, hour)
+            for hour in range(first_hour(FIRST_DAY), first_hour(TRADING_DAY))
+        }
+        found = compute_baseline(
+            History(known, FIRST_DAY), EVENT.method, EVENT.increase, EVENT.hours, opened_s
+        )
+        assert found.baseline_wh is not None
+        measured = tuple(-changed[district, hour] for hour in EVENT.hours)
+        counts = tuple(
+            response_wh(baseline, measured[place], ENROLLED[district], False, 100)
+            for place, baseline in enumerate(found.baseline_wh)
+        )
+        told_: list[events.Event] = [
+            response_events.Measured(1, district, found.baseline_wh, measured, counts)
+        ]
+        told_ += [
+            market_events.ResponseBooked(district, hour, wh)
+            for hour, wh in zip(EVENT.hours, counts, strict=True)
+        ]
+        time_s = max(self.blocks[-1].time_s, day_start(TRADING_DAY + 8)) + 60
+        self.tell(time_s, told_)
+        return counts
+
+    def pay(self, responses: dict[str, tuple[int, ...]], deposits: dict[str, int]) -> int:
+        """All districts paid; what it cost the operator, micro-euro."""
+        hourly = [
+            dict(
+                zip(
+                    responses,
+                    hour_pay_micro_eur(
+                        EVENT.price_micro_eur_per_kwh,
+                        EVENT.requested_wh,
+                        [counts[place] for counts in responses.values()],
+                    ),
+                    strict=True,
+                )
+            )
+            for place in range(EVENT.hour_count)
+        ]
+        spent = 0
+        for district, counts in responses.items():
+            owner = Account(DISTRICTS[district])
+            paid = sum(hour[district] for hour in hourly)
+            penalty = sum(
+                hour_penalty_micro_eur(EVENT.penalty_micro_eur_per_kwh, ENROLLED[district], wh)
+                for wh in counts
+            )
+            back = deposits[district] - penalty
+            movements = [
+                (paid, market_events.Paid(Account("grid-co"), owner, True, paid)),
+                (penalty, market_events.Paid(owner, Account("grid-co"), True, penalty)),
+                (back, market_events.Unheld(owner, True, back)),
+            ]
+            self.tell(
+                self.blocks[-1].time_s + 60,
+                [
+                    *(event for amount, event in movements if amount),
+                    response_events.ResponsePaid(1, district, paid, penalty, back),
+                ],
+            )
+            spent += paid
+        return spent
+
 
 def up(amount: int) -> int:
     """Thousandths rounded up."""
@@ -298,4 +373,66 @@ def told(change: Change = lambda event: event, days_before: int = 1) -> Story:
     for hour in (NOON - 1, NOON, NOON + 1):
         story.tell(final, story.settle("north", hour), story.settle("west", hour))
         final += 60
+    return story
+
+
+EVENING = first_hour(TRADING_DAY) + 18
+EVENT = EventTerms(
+    ZONE, False, BaselineMethod.TEN_OF_TEN, EVENING, 3, 6_000, 200_000, 300_000, EVENING * HOUR_S - 7200, 3600
+)
+ENROLLED = {"south": 4_000, "east": 3_000}
+LESS_WH = {"south": (4_200, 3_900, 4_000), "east": (1_500, 0, 3_100)}
+"""What each lowers its import by in the event's hours: one delivers, one about half."""
+
+
+def responded(change: Change = lambda event: event, until: str = "paid") -> Story:
+    """A demand-response event; `until` opened, enrolled, running, measured or paid."""
+    story = Story(change)
+    story.begin()
+    for day in range(FIRST_DAY, TRADING_DAY):
+        story.record(day)
+    opened_s = story.blocks[-1].time_s + HOUR_S
+    budget = EVENT.budget_micro_eur
+    story.tell(
+        opened_s,
+        [
+            market_events.Held(Account("grid-co"), True, budget),
+            response_events.EventOpened(1, ZONE, "grid-co", EVENT, budget),
+        ],
+    )
+    if until == "opened":
+        return story
+    deposits = {
+        district: deposit_micro_eur(EVENT.penalty_micro_eur_per_kwh, capacity, EVENT.hour_count)
+        for district, capacity in ENROLLED.items()
+    }
+    for district, capacity in ENROLLED.items():
+        story.tell(
+            story.blocks[-1].time_s + 60,
+            [
+                market_events.Held(Account(DISTRICTS[district]), True, deposits[district]),
+                response_events.Enrolled(1, district, capacity, deposits[district], 10),
+            ],
+        )
+    if until == "enrolled":
+        return story
+    changed = {
+        (district, EVENING + place): net_export_wh(district, EVENING + place) + less
+        for district, parts in LESS_WH.items()
+        for place, less in enumerate(parts)
+    }
+    story.record(TRADING_DAY, changed)
+    if until == "running":
+        return story
+    responses = {district: story.measure(district, opened_s, changed) for district in ENROLLED}
+    if until == "measured":
+        return story
+    spent = story.pay(responses, deposits)
+    story.tell(
+        story.blocks[-1].time_s + 60,
+        [
+            market_events.Unheld(Account("grid-co"), True, budget - spent),
+            response_events.EventSettled(1, spent, budget - spent),
+        ],
+    )
     return story
