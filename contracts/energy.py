@@ -1,12 +1,13 @@
 """The rule: a district's hour as primary energy and greenhouse gas, with bounds, in exact integers.
 
-A statement of domain.md §2 to §4 that the Solidity contracts repeat to the last integer. Energies are Wh;
+A statement of domain.md §2 to §4, and of §6 where attributes move with trades, that the Solidity contracts
+repeat to the last integer. Energies are Wh;
 primary energy is mWh_PE (Wh times a factor in 1/1000), greenhouse gas mg CO2e (Wh times g/kWh). Both come
 from one function; net emission is the negative of the weighted balance.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -41,6 +42,19 @@ class Carried(NamedTuple):
 
 
 NO_CARRIERS: Final = (Carried(0, 0),) * CARRIER_COUNT
+
+
+class Attributes(NamedTuple):
+    """What moved with its attributes in one hour's trades, Wh, as the claims register says (domain.md §6)."""
+
+    out_wh: int
+    """Export that others took over."""
+    in_wh: int
+    """Import that came from others."""
+
+
+NO_ATTRIBUTES: Final = Attributes(0, 0)
+NO_DAY_ATTRIBUTES: Final = (NO_ATTRIBUTES,) * HOURS_PER_DAY
 
 
 class CarrierFactor(NamedTuple):
@@ -155,7 +169,10 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class HourFlows:
-    """Flows at the boundary after netting, and where import went by the fixed rule (domain.md §2). Wh."""
+    """Flows at the boundary after netting, and where import went by the fixed rule (domain.md §2). Wh.
+
+    Without what moved with its attributes: metered net export is `export_wh + attributes_out_wh`, import too.
+    """
 
     import_wh: int
     export_wh: int
@@ -171,6 +188,8 @@ class HourFlows:
     imbalance_wh: int
     """`production + import + discharge - consumption - export - charge`; 0 where the load is not metered."""
     conserved: bool
+    attributes_out_wh: int = 0
+    attributes_in_wh: int = 0
 
 
 class Bounds(NamedTuple):
@@ -275,6 +294,26 @@ def allocate(sums: HourSums, load_metered: bool, tolerance: Tolerance) -> HourFl
     )
 
 
+def move(flows: HourFlows, attributes: Attributes) -> HourFlows:
+    """Take off export and import what moved with its attributes; of import what served load first
+    (domain.md §6)."""
+    if attributes == NO_ATTRIBUTES:
+        return flows
+    out_wh, in_wh = min(attributes.out_wh, flows.export_wh), min(attributes.in_wh, flows.import_wh)
+    of_load = min(in_wh, flows.import_load_wh)
+    of_storage = min(in_wh - of_load, flows.import_storage_wh)
+    return replace(
+        flows,
+        export_wh=flows.export_wh - out_wh,
+        import_wh=flows.import_wh - in_wh,
+        import_load_wh=flows.import_load_wh - of_load,
+        import_storage_wh=flows.import_storage_wh - of_storage,
+        import_rest_wh=flows.import_rest_wh - (in_wh - of_load - of_storage),
+        attributes_out_wh=out_wh,
+        attributes_in_wh=in_wh,
+    )
+
+
 def classify(sums: HourSums, flows: HourFlows, boundary: BoundarySummary, lacking: bool) -> Row:
     """The first row of the table of bounds that applies (domain.md §4)."""
     if sums.tainted:
@@ -287,8 +326,19 @@ def classify(sums: HourSums, flows: HourFlows, boundary: BoundarySummary, lackin
     return Row.COMPLETE if covered and flows.conserved else Row.INCOMPLETE
 
 
-def weigh(sums: HourSums, flows: HourFlows, boundary: BoundarySummary, row: Row, weights: Weights) -> Bounds:
-    """Weighted balance of an hour and its bounds (domain.md §4): mWh_PE, or minus mg CO2e."""
+def weigh(
+    sums: HourSums,
+    flows: HourFlows,
+    boundary: BoundarySummary,
+    row: Row,
+    weights: Weights,
+    attributes: Attributes = NO_ATTRIBUTES,
+) -> Bounds:
+    """Weighted balance of an hour and its bounds (domain.md §4): mWh_PE, or minus mg CO2e.
+
+    `flows` are those that `move` left. Of energies known only as sums, what moved can have been less than it
+    says in one hour, and so all of it counts in the bounds.
+    """
     factors = weights.electricity
     least, most = weights.factor_range.minimum, weights.factor_range.maximum
     dearest = max(factors.average, factors.imported)
@@ -310,8 +360,8 @@ def weigh(sums: HourSums, flows: HourFlows, boundary: BoundarySummary, row: Row,
     if row in (Row.SHORT, Row.ESTIMATED):
         carriers_low, carriers_high = _carriers_gross(sums.carriers, weights.carriers)
         unknown = (sums.short_grid_cap_wh + sums.short_carrier_cap_wh) * most
-        lower = sums.export_wh * least - sums.import_wh * most - carriers_low - unknown
-        upper = sums.export_wh * most - sums.import_wh * least - carriers_high + unknown
+        lower = (sums.export_wh - attributes.out_wh) * least - sums.import_wh * most - carriers_low - unknown
+        upper = sums.export_wh * most - (sums.import_wh - attributes.in_wh) * least - carriers_high + unknown
         foreign_low, foreign_high = sums.foreign_wh * most, sums.foreign_wh * least
     elif row is Row.INCOMPLETE:
         doubt = abs(flows.imbalance_wh) * max(dearest, factors.exported)
@@ -348,15 +398,22 @@ def _carriers_gross(carriers: tuple[Carried, ...], factors: tuple[CarrierFactor,
 
 
 def assess_hour(
-    sums: HourSums, boundary: BoundarySummary, tolerance: Tolerance, primary: Weights, ghg: Weights
+    sums: HourSums,
+    boundary: BoundarySummary,
+    tolerance: Tolerance,
+    primary: Weights,
+    ghg: Weights,
+    attributes: Attributes = NO_ATTRIBUTES,
 ) -> HourAssessment:
-    """Judge one hour: flows, completeness, primary energy and greenhouse gas with bounds (domain.md §2 to
-    §4)."""
-    flows = allocate(sums, boundary.load_metered, tolerance)
+    """Judge one hour: flows, completeness, primary energy and greenhouse gas with bounds (domain.md §2-4).
+
+    `attributes` changes the flows only; completeness is that of the metered energies (domain.md §6).
+    """
+    flows = move(allocate(sums, boundary.load_metered, tolerance), attributes)
     lacking = primary.electricity.lacking
     row = classify(sums, flows, boundary, lacking)
-    energy = weigh(sums, flows, boundary, row, primary)
-    emission = weigh(sums, flows, boundary, row, ghg)
+    energy = weigh(sums, flows, boundary, row, primary, attributes)
+    emission = weigh(sums, flows, boundary, row, ghg, attributes)
     return HourAssessment(
         flows=flows,
         row=row,
@@ -377,15 +434,18 @@ def assess_day(
     tolerance: Tolerance,
     primary: Sequence[Weights],
     ghg: Sequence[Weights],
+    attributes: Sequence[Attributes] = NO_DAY_ATTRIBUTES,
 ) -> DayAssessment:
     """Judge the 24 hours of a UTC day and its vehicles. Raises RuleInputInvalid unless there are 24 of
     each."""
-    if not len(hours) == len(primary) == len(ghg) == HOURS_PER_DAY:
+    if not len(hours) == len(primary) == len(ghg) == len(attributes) == HOURS_PER_DAY:
         raise RuleInputInvalid(
-            f"a day has 24 hours, not {len(hours)} (primary factors {len(primary)}, ghg factors {len(ghg)})"
+            f"a day has 24 hours, not {len(hours)} (primary factors {len(primary)}, ghg factors {len(ghg)}, "
+            f"attributes {len(attributes)})"
         )
     assessed = tuple(
-        assess_hour(sums, boundary, tolerance, primary[place], ghg[place]) for place, sums in enumerate(hours)
+        assess_hour(sums, boundary, tolerance, primary[place], ghg[place], attributes[place])
+        for place, sums in enumerate(hours)
     )
     excess_wh = vehicles.excess_wh
     certain = not any(sums.tainted or sums.short_foreign_cap_wh for sums in hours)

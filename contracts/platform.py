@@ -30,6 +30,10 @@ from contracts.slug import to_bytes32
 
 FINALITY_S = 7 * 86_400
 """Default time after the end of a day until it is final (domain.md §4)."""
+IMBALANCE_S = 5 * 86_400
+"""Default time after the end of a day within which its imbalance prices are published."""
+NOBODY = "0x" + "00" * 20
+"""Writer of the claims register while the platform has no market: nothing is ever claimed in it."""
 
 
 def deploy_platform(
@@ -50,7 +54,11 @@ def deploy_platform(
     registry = chain.deploy(admin, "Registry", admin.address, organisation, organisation_name, gas=gas)
     factors = chain.deploy(admin, "Factors", registry, gas=gas)
     ledger = chain.deploy(admin, "Ledger", registry, finality_s, gas=gas)
-    assessments = chain.deploy(admin, "Assessments", registry, factors, ledger, gas=gas)
+    terms = (organisation, 3600, 3600, min(IMBALANCE_S, finality_s), 500_000, 100, 200, 50)
+    rules = chain.deploy(admin, "MarketRules", registry, ledger, terms, gas=gas)
+    writers = (NOBODY, NOBODY, NOBODY)
+    claims = chain.deploy(admin, "Claims", registry, ledger, rules, *writers, gas=gas)
+    assessments = chain.deploy(admin, "Assessments", registry, factors, ledger, claims, gas=gas)
     certificates = chain.deploy(admin, "Certificates", registry, assessments, gas=gas)
     return Deployment(
         chain_id=chain.chain_id,

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import { IAssessments, Totals } from "./interfaces/IAssessments.sol";
+import { IClaims } from "./interfaces/IClaims.sol";
 import { IFactors } from "./interfaces/IFactors.sol";
 import { ILedger } from "./interfaces/ILedger.sol";
 import { IRegistry } from "./interfaces/IRegistry.sol";
@@ -33,6 +34,7 @@ contract Assessments is IAssessments {
     IRegistry public immutable registry;
     IFactors public immutable factors;
     ILedger public immutable ledger;
+    IClaims public immutable claims;
     uint256 private immutable FINALITY_SECONDS;
 
     /// @dev One slot: what changes, and what every day needs of the scheme.
@@ -51,6 +53,8 @@ contract Assessments is IAssessments {
         uint16 gMax;
         uint16 toleranceBp;
         uint32 toleranceWh;
+        /// Entries of the claims register's list of changes that were looked at.
+        uint24 moved;
     }
 
     struct Record {
@@ -75,10 +79,11 @@ contract Assessments is IAssessments {
     mapping(bytes32 id => mapping(uint256 day => PackedTotals)) private differences_;
     mapping(bytes32 id => Fenwick.Tree) private trees_;
 
-    constructor(IRegistry registry_, IFactors factors_, ILedger ledger_) {
+    constructor(IRegistry registry_, IFactors factors_, ILedger ledger_, IClaims claims_) {
         registry = registry_;
         factors = factors_;
         ledger = ledger_;
+        claims = claims_;
         FINALITY_SECONDS = ledger_.finalitySeconds();
     }
 
@@ -119,7 +124,8 @@ contract Assessments is IAssessments {
             gMin: scheme.gMin,
             gMax: scheme.gMax,
             toleranceBp: scheme.toleranceBp,
-            toleranceWh: scheme.toleranceWh
+            toleranceWh: scheme.toleranceWh,
+            moved: 0
         });
         records_[id] = Record(state, districtId, district.zone, vintageId, schemeId);
         emit AssessmentOpened(id, districtId, schemeId, vintageId, startDay);
@@ -171,22 +177,23 @@ contract Assessments is IAssessments {
     function bookAdjustments(bytes32 id, uint256 max) external returns (uint256 entries) {
         Record memory record = _record(id);
         State memory state = record.state;
-        uint256 count = ledger.adjustmentCount(record.districtId);
-        uint256 index = state.booked;
-        for (; entries < max && index < count; ++entries) {
-            uint32 day = ledger.adjustmentDay(record.districtId, index);
+        uint256 adjustments = ledger.adjustmentCount(record.districtId);
+        uint256 changes = claims.changeCount(record.districtId);
+        for (; entries < max; ++entries) {
+            uint32 day;
+            if (state.booked < adjustments) day = ledger.adjustmentDay(record.districtId, state.booked++);
+            else if (state.moved < changes) day = claims.changeDay(record.districtId, state.moved++);
+            else break;
             if (day >= state.startDay && day < state.frontier) {
                 if (_bookDay(id, record, day)) state.adjusted = true;
             }
-            ++index;
         }
-        state.booked = uint32(index);
         if (entries != 0) records_[id].state = state;
     }
 
     /// @return whether anything changed
     function _bookDay(bytes32 id, Record memory record, uint32 day) private returns (bool) {
-        // Factors of a finalised day are resolved for ever.
+        // A finalised day is resolved for ever.
         (, DayResult memory result) = _assess(record, day);
         PackedTotals storage next = cumulative_[id][uint256(day) + 1];
         uint256 balances = DayTotals.withEdge(next.balances, result.edgeEstimated);
@@ -205,9 +212,12 @@ contract Assessments is IAssessments {
         return true;
     }
 
-    /// @return resolved whether the day's factors are known for good
+    /// @return resolved whether the day's factors are known for good and all that may move with its attributes is settled
     function _assess(Record memory record, uint256 day) private view returns (bool resolved, DayResult memory result) {
         DayBalance.Day memory input;
+        (uint256 openWh, uint24 hourBits) = claims.dayAttributes(record.districtId, uint32(day));
+        if (openWh != 0) return (false, result);
+        if (hourBits != 0) input.claims = claims.hourWords(record.districtId, uint32(day));
         if (!_readFactors(record, day, input)) return (false, result);
 
         Boundary memory boundary = registry.boundary(record.districtId, day);
@@ -362,7 +372,10 @@ contract Assessments is IAssessments {
             DayTotals.isEdgeEstimated(cumulative_[id][v.windowStart + 1].balances)
                 || DayTotals.isEdgeEstimated(cumulative_[id][v.windowEnd].balances)
         ) return Finding.EdgeEstimated;
-        if (record.state.booked < ledger.adjustmentCount(record.districtId)) return Finding.AdjustmentsPending;
+        if (
+            record.state.booked < ledger.adjustmentCount(record.districtId)
+                || record.state.moved < claims.changeCount(record.districtId)
+        ) return Finding.AdjustmentsPending;
         if (ledger.compromisesScanned(record.districtId) < registry.compromiseCount(record.districtId)) {
             return Finding.CompromisePending;
         }
@@ -422,6 +435,11 @@ contract Assessments is IAssessments {
     /// @inheritdoc IAssessments
     function adjustmentsBooked(bytes32 id) external view returns (uint256) {
         return records_[id].state.booked;
+    }
+
+    /// @inheritdoc IAssessments
+    function attributeChangesBooked(bytes32 id) external view returns (uint256) {
+        return records_[id].state.moved;
     }
 
     function _record(bytes32 id) private view returns (Record memory record) {

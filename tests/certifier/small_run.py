@@ -99,7 +99,11 @@ class SmallRun:
         registry = self.addresses["Registry"]
         self.addresses["Factors"] = self.chain.deploy(admin, "Factors", registry)
         self.addresses["Ledger"] = self.chain.deploy(admin, "Ledger", registry, FINALITY_S)
-        parts = [registry, self.addresses["Factors"], self.addresses["Ledger"]]
+        ledger = self.addresses["Ledger"]
+        terms = (to_bytes32("city"), 3600, 3600, FINALITY_S, 500_000, 100, 200, 50)
+        rules = self.chain.deploy(admin, "MarketRules", registry, ledger, terms)
+        claims = self.chain.deploy(admin, "Claims", registry, ledger, rules, *[admin.address] * 3)
+        parts = [registry, self.addresses["Factors"], ledger, claims]
         self.addresses["Assessments"] = self.chain.deploy(admin, "Assessments", *parts)
         self.addresses["Certificates"] = self.chain.deploy(
             admin, "Certificates", registry, self.addresses["Assessments"]

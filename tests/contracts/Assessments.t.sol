@@ -243,6 +243,59 @@ contract AssessmentsTest is LedgerFixture {
         assertEq(adjusted.lower, -24 * (121_000 * 3_000 + 1_000 * 2_300));
     }
 
+    // --- attributes that move with trades ----------------------------------------------------------------------------
+
+    function _move(uint32 hour, int64 energyWh) private {
+        vm.prank(_account("settlement"));
+        claims.moveAttributes(HARBOUR, HILL, hour, energyWh);
+    }
+
+    function test_a_day_waits_until_its_trades_with_attributes_are_settled() public {
+        uint32 hour = DAY * 24 + 5;
+        vm.prank(_account("market"));
+        claims.openAttributes(HARBOUR, hour, 700);
+        _completeDay(DAY);
+        _completeDay(DAY + 1);
+        vm.warp(_finalityOf(DAY + 1));
+        assertEq(assessments.finalise(id, 10), 0, "open");
+        _move(hour, 600);
+        vm.prank(_account("settlement"));
+        claims.closeAttributes(HARBOUR, hour, 700);
+        assertEq(assessments.finalise(id, 10), 2);
+        Totals memory t = _of(DAY);
+        assertEq(t.balance, (24 * 1_000 - 600) * 2_300);
+        assertEq(t.lower, t.balance);
+        assertEq(t.completeHours, 24);
+        assertEq(_of(DAY + 1).balance, 24 * 1_000 * 2_300);
+        assertEq(assessments.bookAdjustments(id, 9), 0, "known in time");
+    }
+
+    /// Follow-ups of a finalised day are booked as adjustments are: to their day, and until then the verdict waits.
+    function test_a_follow_up_is_booked_to_its_day() public {
+        uint32 hour = DAY * 24 + 5;
+        _completeDay(DAY);
+        vm.warp(_finalityOf(DAY));
+        assessments.finalise(id, 1);
+        _move(hour, 300);
+        _move(hour + 1, 1_200);
+        adjust(
+            Adjustment(POOL, DAY, 2, 1, false, 0, abi.encodePacked(uint8(5), measured(0, 50))),
+            _poolHours(MEASURED)
+        );
+        assertEq(assessments.bookAdjustments(id, 2), 2);
+        assertEq(assessments.adjustmentsBooked(id), 1, "the ledger's list first");
+        assertEq(assessments.attributeChangesBooked(id), 1);
+        assertEq(assessments.bookAdjustments(id, 9), 1);
+        (, Totals memory adjusted) = assessments.cumulative(id, DAY + 1);
+        assertEq(adjusted.balance, int256(50 - 300 - 1_000) * 2_300, "no more than the export of the hour");
+        assertEq(adjusted.lower, adjusted.balance);
+        _move(hour, -300);
+        _move(hour + 1, -1_200);
+        assessments.bookAdjustments(id, 9);
+        (, adjusted) = assessments.cumulative(id, DAY + 1);
+        assertEq(adjusted.balance, 50 * 2_300);
+    }
+
     // --- verdicts ----------------------------------------------------------------------------------------------------
 
     function testFuzz_any_window_has_a_finding(uint32 windowEnd) public view {
@@ -302,6 +355,14 @@ contract AssessmentsTest is LedgerFixture {
         assertEq(uint256(v.windowEnd), end, "no estimate at the edge any more");
         assertEq(uint256(v.finding), uint256(Finding.Positive));
         assertEq(uint256(v.completeHours), 365 * 24);
+
+        // So is what moved with a trade's follow-up.
+        _move((end - 40) * 24, 400);
+        assertEq(uint256(assessments.latestVerdict(id).finding), uint256(Finding.AdjustmentsPending));
+        assessments.bookAdjustments(id, 9);
+        v = assessments.latestVerdict(id);
+        assertEq(uint256(v.finding), uint256(Finding.Positive));
+        assertEq(v.balance, (365 * 24 * 1_000 - 400) * 2_300);
 
         // A compromise is pending until it is scanned and booked; then the hours lack.
         uint64 since = uint64(_closeOf(end - 60, 23));

@@ -37,10 +37,15 @@ contract AssessmentsHandler is LedgerFixture {
     /// What holds the hour, without the hour itself; empty when nothing does.
     bytes[24][DAYS][STREAMS] private sections;
     uint256[] private adjustedDays;
+    /// What moved out of HARBOUR and into it with trades, and what still may.
+    uint256[24][DAYS][2] private moved;
+    uint256[DAYS] private openWh;
+    uint256[] private changedDays;
     bytes[DAYS] private published;
     uint256 private factorFrontier;
     uint256[2] public frontier;
     uint256[2] private booked;
+    uint256[2] private bookedChanges;
     /// What a day must count with: as the records stood when it was finalised, or when it was last booked.
     Totals[DAYS][2] private counted;
 
@@ -49,6 +54,8 @@ contract AssessmentsHandler is LedgerFixture {
     uint256 public lateRecords;
     uint256 public lacking;
     uint256 public changedByBooking;
+    uint256 public waited;
+    uint256 public moves;
 
     function start() external {
         setUp();
@@ -121,18 +128,51 @@ contract AssessmentsHandler is LedgerFixture {
         factorFrontier = d + 1;
     }
 
+    /// Until a day is final more may move with trades; settled trades move some, and follow-ups some back.
+    function trade(uint256 seed) external {
+        uint256 d = _random(seed, "day") % DAYS;
+        uint32 day = uint32(DAY + d);
+        uint32 firstHour = day * 24;
+        if (openWh[d] == 0 && seed % 4 == 1 && time < _finalityOf(day)) {
+            vm.prank(_account("market"));
+            claims.openAttributes(HARBOUR, firstHour, 10);
+            openWh[d] += 10;
+            return;
+        }
+        if (openWh[d] != 0 && seed % 2 == 0) {
+            vm.prank(_account("settlement"));
+            claims.closeAttributes(HARBOUR, firstHour, 10);
+            openWh[d] -= 10;
+            return;
+        }
+        uint256 way = _random(seed, "way") % 2;
+        uint256 h = _random(seed, "hour") % 24;
+        int256 energyWh = int256(_random(seed, "energy") % 900);
+        if (seed % 2 == 0) energyWh = -int256(moved[way][d][h] / 2);
+        moved[way][d][h] = uint256(int256(moved[way][d][h]) + energyWh);
+        if (openWh[d] == 0) changedDays.push(d);
+        (bytes32 seller, bytes32 buyer) = way == 0 ? (HARBOUR, HILL) : (HILL, HARBOUR);
+        vm.prank(_account("settlement"));
+        claims.moveAttributes(seller, buyer, firstHour + uint32(h), int64(energyWh));
+        ++moves;
+    }
+
     function finalise(uint256 seed) external {
         uint256 a = seed % 2;
         uint256 most = _random(seed, "most") % 4;
         uint256 expected = 0;
         for (uint256 d = frontier[a]; expected < most && d < DAYS; ++d) {
             if (time < _finalityOf(uint32(DAY + d)) || (a == 0 && _isPending(d))) break;
+            if (openWh[d] != 0) {
+                ++waited;
+                break;
+            }
             counted[a][d] = recomputed(a, d);
             if (a == 0 && published[d].length == 0) ++lacking;
             ++expected;
         }
         // Only the three days are ever looked at: further ones have no records, and would be final one day too.
-        most = expected;
+        if (frontier[a] + expected == DAYS) most = expected;
         if (assessments.finalise(ids[a], most) != expected) ++surprises;
         frontier[a] += expected;
     }
@@ -143,7 +183,7 @@ contract AssessmentsHandler is LedgerFixture {
 
     function bookAll() external {
         for (uint256 a = 0; a < 2; ++a) {
-            _book(a, adjustedDays.length);
+            _book(a, adjustedDays.length + changedDays.length);
         }
     }
 
@@ -154,14 +194,14 @@ contract AssessmentsHandler is LedgerFixture {
 
     function _book(uint256 a, uint256 most) private {
         uint256 expected = 0;
-        while (expected < most && booked[a] < adjustedDays.length) {
-            uint256 d = adjustedDays[booked[a]];
+        while (expected < most && booked[a] + bookedChanges[a] < adjustedDays.length + changedDays.length) {
+            bool adjusted = booked[a] < adjustedDays.length;
+            uint256 d = adjusted ? adjustedDays[booked[a]++] : changedDays[bookedChanges[a]++];
             if (d < frontier[a]) {
                 Totals memory now_ = recomputed(a, d);
                 if (keccak256(abi.encode(now_)) != keccak256(abi.encode(counted[a][d]))) ++changedByBooking;
                 counted[a][d] = now_;
             }
-            ++booked[a];
             ++expected;
         }
         if (assessments.bookAdjustments(ids[a], most) != expected) ++surprises;
@@ -199,6 +239,8 @@ contract AssessmentsHandler is LedgerFixture {
             if (ghg.marginalImport > dirtiest) dirtiest = ghg.marginalImport;
             PlainRule.Hour memory hour = recorded(d, h);
             _addAbsent(d, h, hour);
+            hour.attributesOut = int256(moved[0][d][h]);
+            hour.attributesIn = int256(moved[1][d][h]);
             discharged += hour.vehicleDischarge;
             charged += hour.vehicleCharge;
             if (hour.shortForeign > 0) vehiclesKnown = false;
@@ -468,7 +510,7 @@ contract AssessmentsInvariantTest is ForgeTest {
     function setUp() public {
         handler = new AssessmentsHandler();
         handler.start();
-        bytes4[] memory selectors = new bytes4[](7);
+        bytes4[] memory selectors = new bytes4[](9);
         selectors[0] = handler.write.selector;
         selectors[1] = handler.write.selector;
         selectors[2] = handler.write.selector;
@@ -476,6 +518,8 @@ contract AssessmentsInvariantTest is ForgeTest {
         selectors[4] = handler.finalise.selector;
         selectors[5] = handler.book.selector;
         selectors[6] = handler.pass.selector;
+        selectors[7] = handler.trade.selector;
+        selectors[8] = handler.trade.selector;
         targetContract(address(handler));
         targetSelector(address(handler), selectors);
     }
@@ -532,20 +576,22 @@ contract AssessmentsInvariantTest is ForgeTest {
     }
 
     function test_random_calls_reach_the_interesting_states() public {
-        for (uint256 i = 0; i < 260; ++i) {
+        for (uint256 i = 0; i < 360; ++i) {
             uint256 seed = uint256(keccak256(abi.encode("call", i)));
-            uint256 what = seed % 8;
+            uint256 what = seed % 11;
             seed >>= 8;
             if (what < 4) handler.write(seed);
             else if (what == 4) handler.publishDay(seed, i % 2 == 0);
             else if (what == 5) handler.finalise(seed);
             else if (what == 6) handler.book(seed);
+            else if (what > 7) handler.trade(seed);
             else if (i % 3 == 0) handler.pass(seed);
         }
         afterInvariant();
         assertEq(handler.frontier(0), handler.DAYS());
         assertEq(handler.frontier(1), handler.DAYS());
         assertTrue(handler.corrections() > 9 && handler.lateRecords() > 9 && handler.changedByBooking() > 9, "changes");
+        assertTrue(handler.moves() > 20 && handler.waited() > 0, "trades");
         assertTrue(handler.lacking() > 0 && handler.lacking() < handler.DAYS(), "days without factors");
         (Totals memory t,) = handler.stored(1, handler.DAYS());
         assertTrue(t.completeHours > 0 && t.completeHours < 72 && t.lower < t.balance && t.balance < t.upper, "hours");

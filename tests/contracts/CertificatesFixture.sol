@@ -57,6 +57,10 @@ contract AssessmentsDouble is IAssessments {
     function adjustmentsBooked(bytes32) external pure returns (uint256) {
         revert("not part of the double");
     }
+
+    function attributeChangesBooked(bytes32) external pure returns (uint256) {
+        revert("not part of the double");
+    }
 }
 
 /// @notice Certificates over the double, with four independent auditors' organisations (two accounts in the first).

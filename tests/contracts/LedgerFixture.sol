@@ -2,8 +2,10 @@
 pragma solidity 0.8.37;
 
 import { IAssessments } from "contracts/interfaces/IAssessments.sol";
+import { IClaims } from "contracts/interfaces/IClaims.sol";
 import { IFactors } from "contracts/interfaces/IFactors.sol";
 import { Adjustment, ILedger, OpenBatch, PrivateBatch } from "contracts/interfaces/ILedger.sol";
+import { Terms } from "contracts/interfaces/IMarketRules.sol";
 import { GatewayBoundary, PointDeclaration } from "contracts/types/Boundary.sol";
 import { CarrierFactor, StaticFactors } from "contracts/types/Factor.sol";
 import { RegistryFixture } from "testing/RegistryFixture.sol";
@@ -29,13 +31,15 @@ abstract contract LedgerFixture is RegistryFixture {
 
     IFactors internal factors;
     ILedger internal ledger;
+    IClaims internal claims;
     IAssessments internal assessments;
 
     function setUp() public virtual override {
         super.setUp();
         factors = IFactors(deploy("Factors", abi.encode(registry)));
         ledger = ILedger(deploy("Ledger", abi.encode(registry, FINALITY)));
-        assessments = IAssessments(deploy("Assessments", abi.encode(registry, factors, ledger)));
+        claims = _deployClaims();
+        assessments = IAssessments(deploy("Assessments", abi.encode(registry, factors, ledger, claims)));
         vm.startPrank(administrator);
         registry.registerOrganisation("auditors", "Auditors");
         registry.enrol(vm.addr(OPERATOR_KEY), "metering", registry.METER_OPERATOR());
@@ -48,6 +52,23 @@ abstract contract LedgerFixture is RegistryFixture {
         vm.stopPrank();
         vm.prank(publisher);
         factors.createVintage(VINTAGE, 0, 0, 3000, 1000, _staticFactors(), _carrierFactors());
+    }
+
+    /// @dev Its writers are accounts of the test here, instead of Market, Settlement and Flexibility.
+    function _deployClaims() internal virtual returns (IClaims) {
+        Terms memory t = Terms({
+            publisherOrg: "grid",
+            gateClosureSeconds: 1 hours,
+            clearingSeconds: 1 hours,
+            imbalanceSeconds: 5 days,
+            bondMicroEurPerKwh: 500_000,
+            sensitivityWh: 100,
+            toleranceBp: 200,
+            toleranceWh: 50
+        });
+        address rules = deploy("MarketRules", abi.encode(registry, ledger, t));
+        bytes memory writers = abi.encode(_account("market"), _account("settlement"), _account("flexibility"));
+        return IClaims(deploy("Claims", bytes.concat(abi.encode(registry, ledger, rules), writers)));
     }
 
     function _staticFactors() internal pure virtual returns (StaticFactors memory) {

@@ -30,6 +30,9 @@ library PlainRule {
         int256 vehicleCharge;
         uint256 extraWriters;
         uint256 carrierWriters;
+        /// What moved with its attributes in trades (domain.md §6).
+        int256 attributesOut;
+        int256 attributesIn;
     }
 
     /// @notice Factors of an hour, and the scheme's range.
@@ -77,8 +80,8 @@ library PlainRule {
         }
         int256 short = h.shortGrid + h.shortCarrier;
         if (short > 0 || h.estimated > 0 || k.lacking) {
-            lower = h.exported * k.least - (h.imported + short + h.foreign) * k.greatest - most;
-            upper = (h.exported + short) * k.greatest - h.imported * k.least - least;
+            lower = (h.exported - h.attributesOut) * k.least - (h.imported + short + h.foreign) * k.greatest - most;
+            upper = (h.exported + short) * k.greatest - (h.imported - h.attributesIn) * k.least - least;
             if (h.shortForeign == 0) upper -= h.foreign * k.least;
         } else if (complete) {
             (lower, upper) = (balance, balance);
@@ -96,8 +99,9 @@ library PlainRule {
     {
         (int256 high, int256 low) =
             k.average > k.marginalImport ? (k.average, k.marginalImport) : (k.marginalImport, k.average);
-        int256 known = balance - _grid(h, k) + positive(h.exported - h.imported) * k.marginalExport;
+        int256 known = balance - _grid(h, k) + positive(h.exported - h.imported - h.attributesOut) * k.marginalExport;
         int256 importWh = positive(h.imported - h.exported);
+        importWh -= least2(h.attributesIn, importWh);
         int256 gap = imbalance(h) * (high > k.marginalExport ? high : k.marginalExport);
         lower = known - importWh * high - gap;
         upper = known - importWh * low + gap;
@@ -105,16 +109,20 @@ library PlainRule {
         if (h.shortForeign > 0) upper += h.foreign * k.marginalImport;
     }
 
-    /// @dev What crosses the grid connection: export at the marginal factor, import by what it was for.
+    /// @dev What crosses the grid connection and did not move with its attributes, of import what served load first: export at the
+    /// marginal factor, import by what it was for.
     function _grid(Hour memory h, Weights memory k) private pure returns (int256) {
         int256 net = h.exported - h.imported;
-        if (net >= 0) return net * k.marginalExport;
+        if (net >= 0) return positive(net - h.attributesOut) * k.marginalExport;
         int256 importWh = -net;
         int256 charge = positive(h.charge - h.discharge);
         int256 surplus = positive(h.production - h.consumption);
         int256 importStorage = least2(importWh, charge - least2(charge, surplus));
         int256 importLoad = least2(importWh - importStorage, h.consumption);
-        return -importLoad * k.average - (importWh - importLoad) * k.marginalImport;
+        int256 moved = least2(h.attributesIn, importWh);
+        int256 movedLoad = least2(moved, importLoad);
+        int256 other = importWh - importLoad - (moved - movedLoad);
+        return -(importLoad - movedLoad) * k.average - other * k.marginalImport;
     }
 
     /// @notice Adds the hour to the day.

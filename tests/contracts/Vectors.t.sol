@@ -84,6 +84,7 @@ contract VectorsTest is ForgeTest {
         HourBalance.Factors[] memory ghg = _factors("ghg", words.length);
         uint256[] memory extras = _uints("extraWord");
         uint256[] memory carriers = _uints("carrierWords");
+        uint256[] memory claims = _uints("claimsWord");
         uint256[] memory rows = _uints("row");
         int256[][5] memory expected =
             [_ints("balance"), _ints("lower"), _ints("upper"), _ints("ghg"), _ints("ghgUpper")];
@@ -93,6 +94,7 @@ contract VectorsTest is ForgeTest {
             DayBalance.Day memory day = _day(rules[i], primary[i], ghg[i]);
             day.hourWords[0] = words[i];
             day.extras[0] = extras[i];
+            day.claims[0] = claims[i];
             (day.carriers[0], day.carriers[1]) = (carriers[2 * i], carriers[2 * i + 1]);
             (Totals memory t,) = DayBalance.assess(day);
             assertEq(t.balance, expected[0][i], place);
@@ -101,7 +103,7 @@ contract VectorsTest is ForgeTest {
             assertEq(t.ghg, expected[3][i], place);
             assertEq(t.ghgUpper, expected[4][i], place);
             day.hourWords[0] = 0;
-            (day.extras[0], day.carriers[0], day.carriers[1]) = (0, 0, 0);
+            (day.extras[0], day.claims[0], day.carriers[0], day.carriers[1]) = (0, 0, 0, 0);
             (Totals memory empty,) = DayBalance.assess(day);
             int256 emptyHours = empty.completeHours * 23 / 24;
             assertEq(t.completeHours - emptyHours, rows[i] == 1 ? int256(1) : int256(0), place);
@@ -129,6 +131,7 @@ contract VectorsTest is ForgeTest {
         uint256[] memory hourWords = _uints("hourWords");
         uint256[] memory extraWords = _uints("extraWords");
         uint256[] memory carrierWords = _uints("carrierWords");
+        uint256[] memory claimsWords = _uints("claimsWords");
         uint256[] memory nonRenewable = _uints("nonRenewable");
         bytes[] memory published = vm.parseJsonBytesArray(json, ".published");
         for (uint256 i = 0; i < vehicles.length; ++i) {
@@ -136,6 +139,7 @@ contract VectorsTest is ForgeTest {
             for (uint256 h = 0; h < 24; ++h) {
                 day.hourWords[h] = hourWords[24 * i + h];
                 day.extras[h] = extraWords[24 * i + h];
+                day.claims[h] = claimsWords[24 * i + h];
                 day.carriers[2 * h] = carrierWords[48 * i + 2 * h];
                 day.carriers[2 * h + 1] = carrierWords[48 * i + 2 * h + 1];
             }

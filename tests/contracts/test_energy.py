@@ -5,8 +5,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contracts.energy import (
+    NO_ATTRIBUTES,
+    Attributes,
     BoundarySummary,
     Carried,
     CarrierFactor,
@@ -189,6 +193,62 @@ def test_vehicles_without_factors_cost_the_most_below_and_the_least_above() -> N
 def test_a_day_has_24_hours() -> None:
     with pytest.raises(RuleInputInvalid, match="not 23"):
         day_of([HourSums()] * 23, VehicleDay())
+    weights = [PRIMARY] * 24
+    with pytest.raises(RuleInputInvalid, match="attributes 1"):
+        assess_day(
+            [HourSums()] * 24, VehicleDay(), BOUNDARY, Tolerance(), weights, weights, [Attributes(0, 0)]
+        )
+
+
+def test_attributes_lower_export_and_the_import_of_load_first() -> None:
+    seller = HourSums(production_wh=900, export_wh=900, measured=3)
+    sold = assess_hour(seller, BOUNDARY, Tolerance(), PRIMARY, GHG, Attributes(600, 0))
+    assert (sold.complete, sold.flows.export_wh, sold.flows.attributes_out_wh) == (True, 300, 600)
+    assert (sold.balance_mwh_pe, sold.ghg_mg) == (300 * 2500, -300 * 700)
+
+    buyer = HourSums(import_wh=1000, consumption_wh=600, charge_wh=380, measured=3)  # 20 Wh unexplained
+    bought = assess_hour(buyer, BOUNDARY, Tolerance(), PRIMARY, GHG, Attributes(0, 700))
+    flows = bought.flows
+    assert (flows.import_load_wh, flows.import_storage_wh, flows.import_rest_wh) == (0, 280, 20)
+    assert (flows.import_wh, flows.attributes_in_wh, bought.complete) == (300, 700, True)
+    assert bought.balance_mwh_pe == -300 * 2500
+    some = assess_hour(buyer, BOUNDARY, Tolerance(), PRIMARY, GHG, Attributes(0, 100))
+    assert some.balance_mwh_pe == -500 * 2000 - 400 * 2500
+
+
+@pytest.mark.parametrize("hour", [HourSums(export_wh=500), HourSums(import_wh=500), HourSums()])
+def test_no_more_moves_than_there_is(hour: HourSums) -> None:
+    judged = assess_hour(hour, BOUNDARY, Tolerance(), PRIMARY, GHG, Attributes(900, 900))
+    assert (judged.flows.export_wh, judged.flows.import_wh, judged.balance_mwh_pe) == (0, 0, 0)
+    assert judged.flows.attributes_out_wh == hour.export_wh
+    assert judged.flows.attributes_in_wh == hour.import_wh
+
+
+quantities = st.integers(0, 10**6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(quantities, quantities, quantities, quantities, st.integers(0, 3000), st.integers(0, 3000))
+def test_a_district_split_in_two_gains_nothing_by_trading_with_attributes(
+    produced_wh: int, consumed_wh: int, charged_wh: int, offered_wh: int, average: int, marginal: int
+) -> None:
+    """The netting loophole (domain.md §6): a plant and its consumers behind one boundary, or behind two."""
+    weights = Weights(HourFactors.dynamic(average, marginal), RANGE)
+
+    def balance(sums: HourSums, attributes: Attributes = NO_ATTRIBUTES) -> int:
+        return assess_hour(sums, BOUNDARY, Tolerance(), weights, GHG, attributes).balance_mwh_pe
+
+    bought_wh = consumed_wh + charged_wh
+    net = produced_wh - bought_wh
+    one = balance(HourSums(max(0, -net), max(0, net), produced_wh, consumed_wh, charged_wh, measured=3))
+    plant = HourSums(export_wh=produced_wh, production_wh=produced_wh, measured=3)
+    town = HourSums(bought_wh, consumption_wh=consumed_wh, charge_wh=charged_wh, measured=3)
+    moved_wh = min(produced_wh, bought_wh)
+    assert balance(plant, Attributes(moved_wh, 0)) + balance(town, Attributes(0, moved_wh)) == one
+    if marginal >= average:  # what is not traded with its attributes is worth no less to the two than that
+        part_wh = min(moved_wh, offered_wh)
+        parted = balance(plant, Attributes(part_wh, 0)) + balance(town, Attributes(0, part_wh))
+        assert one <= parted <= balance(plant) + balance(town)
 
 
 def la_palma_year(kilowatt_peak: int) -> tuple[History, int, int]:

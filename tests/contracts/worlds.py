@@ -11,6 +11,8 @@ from random import Random
 
 from contracts.energy import (
     CARRIER_COUNT,
+    NO_DAY_ATTRIBUTES,
+    Attributes,
     CarrierFactor,
     DayAssessment,
     FactorRange,
@@ -105,13 +107,18 @@ class World:
             [s._replace(hour_of_day=s.hour_of_day - first) for s in self.tainted if s.hour_of_day in hours],
         )
 
-    def assess(self, weights: Sequence["DayWeights"], tolerance: Tolerance) -> list[DayAssessment]:
+    def assess(
+        self,
+        weights: Sequence["DayWeights"],
+        tolerance: Tolerance,
+        attributes: Sequence[Sequence[Attributes]] = (NO_DAY_ATTRIBUTES,) * DAYS,
+    ) -> list[DayAssessment]:
         """Both days judged."""
         boundary = summarise(list(self.gateways.values()))
         tallies = [self.tally(day) for day in range(DAYS)]
         return [
-            assess_day(tally.hours, tally.vehicles, boundary, tolerance, day.primary, day.ghg)
-            for tally, day in zip(tallies, weights, strict=True)
+            assess_day(tally.hours, tally.vehicles, boundary, tolerance, day.primary, day.ghg, moved)
+            for tally, day, moved in zip(tallies, weights, attributes, strict=True)
         ]
 
 
@@ -126,6 +133,22 @@ class DayWeights:
 
 def _lacking(weights: Weights) -> Weights:
     return replace(weights, electricity=HourFactors.least_favourable(weights.factor_range))
+
+
+def drawn_attributes(random: Random) -> list[list[Attributes]]:
+    """What may have moved with trades, also beyond what was exported or imported."""
+
+    def drawn_wh() -> int:
+        return random.choice((0, 1, random.randint(0, 6_000), random.randint(0, 3_000_000)))
+
+    often = random.choice((0, 0.3, 1))
+    return [
+        [
+            Attributes(drawn_wh(), drawn_wh()) if random.random() < often else Attributes(0, 0)
+            for _ in range(24)
+        ]
+        for _ in range(DAYS)
+    ]
 
 
 def sums_of(registered: Sequence[Meter], present: Sequence[Meter], hour: int) -> list[KindSum]:

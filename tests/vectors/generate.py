@@ -16,6 +16,8 @@ from typing import Any
 
 from contracts.clearing import BookOrder, Side, clear
 from contracts.energy import (
+    NO_ATTRIBUTES,
+    Attributes,
     BoundarySummary,
     Carried,
     CarrierFactor,
@@ -93,6 +95,12 @@ def packed_carrier_factors(factors: Sequence[CarrierFactor]) -> int:
     return sum((f.bought | f.delivered << 16) << 32 * place for place, f in enumerate(factors))
 
 
+def claims_word(attributes: Attributes, others: int = 0) -> int:
+    """The word of IClaims; `others` in the lanes that the rule does not read."""
+    word = attributes.out_wh << 64 | attributes.in_wh << 96
+    return word | others << 32 | others << 128
+
+
 def energy(random: Random, most: int = LANE_MAX) -> int:
     return random.choice((0, 0, 1, random.randint(0, 5000), random.randint(0, most), most))
 
@@ -165,6 +173,16 @@ def random_factors(random: Random, within: FactorRange) -> HourFactors:
     return random.choice((HourFactors.dynamic(first, second), HourFactors.static(first, third)))
 
 
+def random_attributes(random: Random, sums: HourSums, often: float) -> Attributes:
+    """Out, in, both (after an adjustment), within the flows and beyond."""
+    if random.random() > often:
+        return NO_ATTRIBUTES
+    net = sums.export_wh - sums.import_wh
+    within = random.randint(0, abs(net))
+    beyond = Attributes(energy(random), energy(random))
+    return random.choice((Attributes(within, 0), Attributes(0, within), beyond, Attributes(0, LANE_MAX)))
+
+
 def rule_columns(columns: Columns, boundary: BoundarySummary, tolerance: Tolerance) -> None:
     columns["openPoints"].append(str(boundary.open_points))
     columns["members"].append(str(boundary.members))
@@ -206,13 +224,15 @@ def hours() -> Columns:
                 Weights(HourFactors.least_favourable(w.factor_range), w.factor_range, w.carriers)
                 for w in pair
             )
-        judged = assess_hour(sums, boundary, tolerance, primary, ghg)
+        attributes = random_attributes(random, sums, 0.5)
+        judged = assess_hour(sums, boundary, tolerance, primary, ghg, attributes)
         rule_columns(columns, boundary, tolerance)
         weight_columns(columns, "primary", primary)
         weight_columns(columns, "ghg", ghg)
         columns["hourWord"].append(str(hour_word(sums, int(extra_word(sums) != 0))))
         columns["extraWord"].append(str(extra_word(sums)))
         columns["carrierWords"] += map(str, carrier_words(sums))
+        columns["claimsWord"].append(str(claims_word(attributes, case)))
         columns["row"].append(str(int(judged.row)))
         columns["importLoadWh"].append(str(judged.flows.import_load_wh))
         columns["imbalanceWh"].append(str(abs(judged.imbalance_wh)))
@@ -254,7 +274,8 @@ def days() -> Columns:
             electricity = [(least(primary_range), least(ghg_range))] * 24
         primary = [Weights(first, primary_range, primary_carriers) for first, _ in electricity]
         ghg = [Weights(second, ghg_range, ghg_carriers) for _, second in electricity]
-        totals = assess_day(sums, vehicles, boundary, tolerance, primary, ghg).totals
+        attributes = [random_attributes(random, hour, 0.3 * (case % 2)) for hour in sums]
+        totals = assess_day(sums, vehicles, boundary, tolerance, primary, ghg, attributes).totals
         rule_columns(columns, boundary, tolerance)
         weight_columns(columns, "primary", primary[0])
         weight_columns(columns, "ghg", ghg[0])
@@ -263,6 +284,7 @@ def days() -> Columns:
         columns["hourWords"] += [str(hour_word(hour, int(extra_word(hour) != 0))) for hour in sums]
         columns["extraWords"] += [str(extra_word(hour)) for hour in sums]
         columns["carrierWords"] += [str(word) for hour in sums for word in carrier_words(hour)]
+        columns["claimsWords"] += [str(claims_word(moved)) for moved in attributes]
         columns["vehicleWord"].append(str(vehicles.discharge_wh | vehicles.weighted_charge << 64))
         columns["balance"].append(str(totals.balance_mwh_pe))
         columns["lower"].append(str(totals.lower_mwh_pe))

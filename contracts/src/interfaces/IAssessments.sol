@@ -18,8 +18,9 @@ struct Totals {
 /// @notice An assessment is (district, scheme, factor vintage); several stand side by side over the same hours (domain.md §4).
 /// Days are finalised in order by anyone and kept as cumulative sums, so that a rolling-year verdict costs the same however long
 /// the year; differences booked after finality lie in a Fenwick tree over days beside them.
-/// @dev A day's result depends only on the stored hours, the boundary, the factors and the scheme, never on who calls or when:
-/// days are finalised only when they are final in the Ledger and their factors are resolved.
+/// @dev A day's result depends only on the stored hours, the boundary, the factors, the scheme and the attributes that moved with trades,
+/// never on who calls or when: days are finalised only when they are final in the Ledger, their factors are resolved and no trade with
+/// attributes of the day is open in the Claims register; anyone can settle it first.
 interface IAssessments {
     event AssessmentOpened(
         bytes32 indexed id, bytes32 indexed districtId, bytes32 schemeId, bytes32 vintageId, uint32 startDay
@@ -55,11 +56,13 @@ interface IAssessments {
         external
         returns (bytes32 id);
 
-    /// @notice Finalises up to `maxDays` further days: those final in the Ledger whose factors are resolved.
+    /// @notice Finalises up to `maxDays` further days: those final in the Ledger whose factors are resolved and whose trades with
+    /// attributes are settled.
     /// @return finalisedDays how many it did (none is no error).
     function finalise(bytes32 id, uint256 maxDays) external returns (uint256 finalisedDays);
 
-    /// @notice Looks at up to `max` further entries of the Ledger's adjustment list and books the differences of finalised days.
+    /// @notice Looks at up to `max` further entries of the Ledger's adjustment list, then of the Claims register's list of changes, and
+    /// books the differences of finalised days.
     /// @return entries how many it looked at.
     function bookAdjustments(bytes32 id, uint256 max) external returns (uint256 entries);
 
@@ -77,4 +80,7 @@ interface IAssessments {
 
     /// @notice How many entries of the district's adjustment list this assessment has looked at.
     function adjustmentsBooked(bytes32 id) external view returns (uint256);
+
+    /// @notice How many entries of the district's list of changed attributes this assessment has looked at.
+    function attributeChangesBooked(bytes32 id) external view returns (uint256);
 }

@@ -32,6 +32,8 @@ interface IClaims {
     error NotWriter(address caller);
     error NotOwner(address caller, bytes32 districtId);
     error GateClosed(uint32 hour, uint256 closedAt);
+    /// @notice What is claimed of the hour, external certificates first, would be more than its metered net export.
+    error ExceedsExport(bytes32 districtId, uint32 hour, uint256 claimedWh, uint256 exportWh);
 
     /// @notice Declares energy of an hour to be certified elsewhere; a district owner's account, before the hour's gate closure.
     function declareExternal(bytes32 districtId, uint32 hour, uint32 energyWh, bytes32 evidenceHash) external;
@@ -44,9 +46,11 @@ interface IClaims {
     function closeAttributes(bytes32 districtId, uint32 hour, uint256 quantityWh) external;
 
     /// @notice Settlement: delivered of the hour, replacing what a former settlement booked.
+    /// Reverts when that and the external certificates are more than the metered net export.
     function bookDelivery(bytes32 districtId, uint32 hour, uint32 deliveredWh) external;
 
-    /// @notice Settlement: attributes move (or, negative, move back). Days that an assessment may have finalised are listed as changed.
+    /// @notice Settlement: attributes move (or, negative, move back). A day of which nothing is open, so that
+    /// an assessment may have finalised it, is listed as changed.
     function moveAttributes(bytes32 sellerId, bytes32 buyerId, uint32 hour, int64 energyWh) external;
 
     /// @notice Flexibility: demand response of the hour that counted, over all events.
@@ -65,4 +69,9 @@ interface IClaims {
     /// @notice Days whose attributes changed by a follow-up after they were settled; a day may be listed more than once.
     function changeCount(bytes32 districtId) external view returns (uint256);
     function changeDay(bytes32 districtId, uint256 index) external view returns (uint32);
+
+    /// @notice The writers.
+    function market() external view returns (address);
+    function settlement() external view returns (address);
+    function flexibility() external view returns (address);
 }

@@ -22,6 +22,12 @@ library Calendar {
         return era * 400 + yearOfEra;
     }
 
+    /// @notice 1 January of a year from 1970 on. Day 0 is 719,162 days after 0001-01-01.
+    function firstDay(uint256 year) internal pure returns (uint256) {
+        uint256 before = year - 1;
+        return before * 365 + before / 4 - before / 100 + before / 400 - 719_162;
+    }
+
     function isLeap(uint256 year) internal pure returns (bool) {
         return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     }

@@ -24,6 +24,8 @@ library DayBalance {
         uint256[24] extras;
         uint256[48] carriers;
         uint256 vehicles;
+        /// Words of the claims register, all zero on a day of which nothing moved with its attributes (layout: IClaims).
+        uint256[24] claims;
         bool nonRenewable;
         Range primary;
         Range ghg;
@@ -65,11 +67,14 @@ library DayBalance {
                     if (violated) complete = false;
                 }
                 uint256 extra = day.extras[i];
-                if (complete && extra == 0 && word >> Lane.CARRIERS == 0) {
+                uint256 moved = uint128(day.claims[i]) >> 64;
+                if (complete && extra | moved == 0 && word >> Lane.CARRIERS == 0) {
                     _addPlainHour(t, word, loadMetered, primary, ghg);
                     continue;
                 }
                 _detail(detail, extra, day.carriers[2 * i], day.carriers[2 * i + 1]);
+                detail.attributesOutWh = int256(moved & 0xffffffff);
+                detail.attributesInWh = int256(moved >> 32);
                 if (detail.tainted > 0) complete = false;
                 if (detail.estimated > 0) edgeEstimated = true;
                 if (detail.tainted > 0 || detail.shortForeignWh > 0) vehiclesKnown = false;

@@ -32,6 +32,9 @@ library HourBalance {
         /// Carrier words of the ledger: carriers 1-4 and 5-8.
         uint256 firstCarriers;
         uint256 lastCarriers;
+        /// What moved with trades (IClaims): export that others took over, import that came from others.
+        int256 attributesOutWh;
+        int256 attributesInWh;
     }
 
     /// @notice Factors of one hour. `carriers`: carrier c (zero based) has bought u16 at bit 32*c and export u16 at bit 32*c+16.
@@ -62,6 +65,21 @@ library HourBalance {
             int256 charge = _positive(_lane(word, 4) - _lane(word, 5));
             int256 fromImport = _positive(charge - _positive(_lane(word, 2) - consumption));
             importLoadWh = _least(_positive(importWh - fromImport), consumption);
+        }
+    }
+
+    /// @notice Flows without what moved with its attributes: export and import fall, of import what served load first (domain.md §6).
+    function withoutMoved(int256 exportWh, int256 importWh, int256 importLoadWh, Detail memory d)
+        internal
+        pure
+        returns (int256, int256, int256)
+    {
+        unchecked {
+            int256 movedInWh = _least(d.attributesInWh, importWh);
+            return
+                (
+                    _positive(exportWh - d.attributesOutWh), importWh - movedInWh, _positive(importLoadWh - movedInWh)
+                );
         }
     }
 
@@ -109,6 +127,7 @@ library HourBalance {
             int256 cost = carrierCost(d, k.carriers);
             int256 foreignCost = d.foreignWh * k.marginalImport;
             (int256 exportWh, int256 importWh, int256 importLoadWh) = flows(word, day.loadMetered);
+            (exportWh, importWh, importLoadWh) = withoutMoved(exportWh, importWh, importLoadWh, d);
             balance = plain(exportWh, importWh, importLoadWh, day.loadMetered, k) - cost - foreignCost;
 
             if (d.tainted > 0) {
@@ -122,6 +141,9 @@ library HourBalance {
                 (int256 costMost, int256 costLeast) = _carrierCostRange(d, k.carriers);
                 lower = _lane(word, 1) * k.min - (_lane(word, 0) + shortWh + d.foreignWh) * k.max - costMost;
                 upper = (_lane(word, 1) + shortWh) * k.max - _lane(word, 0) * k.min - costLeast;
+                // Of energies known only as sums, what moved can have been less than it says in one hour, and so all of it counts.
+                lower -= d.attributesOutWh * k.min;
+                upper += d.attributesInWh * k.min;
                 if (d.shortForeignWh == 0) upper -= d.foreignWh * k.min;
             } else if (!complete) {
                 int256 high = _greatest(k.average, k.marginalImport);
