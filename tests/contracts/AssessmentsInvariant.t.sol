@@ -581,7 +581,7 @@ contract AssessmentsInvariantTest is ForgeTest {
             uint256 what = seed % 11;
             seed >>= 8;
             if (what < 4) handler.write(seed);
-            else if (what == 4) handler.publishDay(seed, i % 2 == 0);
+            else if (what == 4) handler.publishDay(seed, i % 2 == 1);
             else if (what == 5) handler.finalise(seed);
             else if (what == 6) handler.book(seed);
             else if (what > 7) handler.trade(seed);
