@@ -6,18 +6,22 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jsonschema_rs
 import numpy as np
 import pytest
 from distributed import LocalCluster
 
+import optimiser.report
 from optimiser.case import Case, load_case
 from optimiser.planning.net_rule import plan
 from optimiser.planning.pareto import GHG, PRIMARY_ENERGY, front
 from optimiser.planning.sweep import Point, SweepInvalid, changed, parse_axis, sweep
+from optimiser.report.documents import plan_document
 from optimiser.report.page import number, render
 from optimiser.report.study import study_csv, study_document
 from tests.optimiser.test_plan_command import run
 
+SCHEMA = json.loads((Path(optimiser.report.__file__).parent / "plan.schema.json").read_text("utf-8"))
 EVIL = '<script>alert("1")</script> & </title>'
 
 
@@ -26,6 +30,12 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("case")
     assert run(folder, 1000).exit_code == 0
     return load_case(folder / "case.toml")
+
+
+def fits_schema(kind: str, document: object) -> None:
+    """Raises ValidationError unless a document is of a kind that the schema defines."""
+    shared = {key: SCHEMA[key] for key in ("$schema", "$defs", "properties")}
+    jsonschema_rs.validate({**shared, "$ref": f"#/$defs/{kind}"}, document)
 
 
 class _Page(HTMLParser):
@@ -87,6 +97,21 @@ def test_an_impossible_plan_is_explained_in_the_report(case: Case) -> None:
     html = render(plan(changed(case, {"pv.roof.area_m2": 100.0})))
     assert "no plan is possible" in html
     assert "nearest possible district needs" in html
+
+
+def test_plans_with_and_without_a_solution_fit_the_schema_and_others_do_not(case: Case) -> None:
+    jsonschema_rs.meta.validate(SCHEMA)
+    possible = plan_document(plan(case))
+    impossible = plan_document(plan(changed(case, {"pv.roof.area_m2": 100.0})))
+    for document in (possible, impossible):
+        jsonschema_rs.validate(SCHEMA, document)
+        for key in document:
+            with pytest.raises(jsonschema_rs.ValidationError):
+                jsonschema_rs.validate(SCHEMA, {name: document[name] for name in document if name != key})
+        with pytest.raises(jsonschema_rs.ValidationError):
+            jsonschema_rs.validate(SCHEMA, document | {"npv": 1})
+    assert impossible["nearest"]["npv_eur"] < 0
+    assert impossible["nearest"]["needed"] > impossible["nearest"]["now"] == 100
 
 
 def _documents(points: list[Point]) -> list[dict[str, object]]:
@@ -163,5 +188,8 @@ def test_the_command_writes_report_sweep_and_fronts(tmp_path: Path) -> None:
         *(f"pareto_{name}.{kind}" for name in (PRIMARY_ENERGY, GHG) for kind in ("csv", "json")),
     }
     sweeps = json.loads((out / "sweep.json").read_text())
+    fits_schema("plan", json.loads((out / "plan.json").read_text()))
+    for name in ("sweep.json", f"pareto_{GHG}.json"):
+        fits_schema("study", json.loads((out / name).read_text()))
     assert [point["values"] for point in sweeps] == [{"exchange_limit_kw": 200}, {"exchange_limit_kw": 300}]
     assert "Choice: NPV against ghg_balance" in (out / "report.html").read_text()
