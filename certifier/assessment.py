@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from certifier import store
+from certifier import market_tables, store
 from certifier.boundary import Boundaries, BoundaryVersion, DeclaredPoint, Manifest
 from certifier.plausibility import StorageDay, storage_day
-from contracts.energy import DayAssessment, assess_day
-from contracts.hour import HOURS_PER_DAY
+from contracts.energy import NO_DAY_ATTRIBUTES, Attributes, DayAssessment, assess_day
+from contracts.hour import HOURS_PER_DAY, hour_of_day
 from contracts.point import Kind
 from contracts.reading import KindSum, PrivateSection, Record, unpack_open, unpack_private
 from contracts.scheme import DayWeights, Scheme
@@ -39,6 +39,8 @@ class DayReadings:
     private_sections: dict[tuple[str, int], PrivateSection] = field(default_factory=dict)
     holders: dict[Stream, Row[Any]] = field(default_factory=dict)
     tainted: frozenset[Stream] = frozenset()
+    attributes: tuple[Attributes, ...] = NO_DAY_ATTRIBUTES
+    """What moved with its attributes in each hour (domain.md §6)."""
 
     @property
     def private_sums(self) -> dict[tuple[str, int], tuple[KindSum, ...]]:
@@ -152,8 +154,29 @@ def day_readings(
                 readings.open_records[row.gateway_id, hour] = section
     tainted = _tainted(connection, district_id, day, before, readings.holders)
     return DayReadings(
-        boundary, readings.open_records, readings.private_sections, readings.holders, frozenset(tainted)
+        boundary,
+        readings.open_records,
+        readings.private_sections,
+        readings.holders,
+        frozenset(tainted),
+        _attributes(connection, district_id, day, before),
     )
+
+
+def _attributes(
+    connection: Connection, district_id: str, day: int, before: Position | None
+) -> tuple[Attributes, ...]:
+    """What the claims register says of the day's hours, as of a place or now."""
+    table = market_tables.claims
+    found = list(NO_DAY_ATTRIBUTES)
+    for row in connection.execute(
+        select(table)
+        .where(table.c.kind == "attributes", table.c.district_id == district_id, table.c.day == day)
+        .order_by(table.c.block_number, table.c.log_index)
+    ):
+        if before is None or (row.block_number, row.log_index) < before:
+            found[hour_of_day(row.hour)] = Attributes(row.energy_wh, row.energy_in_wh)
+    return tuple(found)
 
 
 def _tainted(
@@ -183,4 +206,12 @@ def _tainted(
 def judge(readings: DayReadings, tally: DayTally, scheme: Scheme, weights: DayWeights) -> DayAssessment:
     """Judge a day under one assessment's scheme and factors."""
     summary = readings.boundary.summary
-    return assess_day(tally.hours, tally.vehicles, summary, scheme.tolerance, weights.primary, weights.ghg)
+    return assess_day(
+        tally.hours,
+        tally.vehicles,
+        summary,
+        scheme.tolerance,
+        weights.primary,
+        weights.ghg,
+        readings.attributes,
+    )

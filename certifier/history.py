@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from certifier import store
+from certifier import market_tables, store
 from certifier.assessment import Position
 from certifier.boundary import Boundaries
 from contracts.energy import DayTotals
@@ -106,15 +106,18 @@ def _adjustments_pending(
 
 
 def _late_facts(district_id: str) -> Any:
-    """What can concern a finalised day: adjustments, and taints found later."""
-    batches, taints = store.batches, store.taints
+    """What can concern a finalised day: adjustments, taints found later, attributes that moved again."""
+    batches, taints, claims = store.batches, store.taints, market_tables.claims
     return (
         select(batches.c.day, batches.c.block_number, batches.c.log_index)
         .where(batches.c.district_id == district_id, batches.c.is_adjustment.is_(True))
         .union_all(
             select(taints.c.day, taints.c.block_number, taints.c.log_index).where(
                 taints.c.district_id == district_id
-            )
+            ),
+            select(claims.c.day, claims.c.block_number, claims.c.log_index).where(
+                claims.c.district_id == district_id, claims.c.kind == "attributes"
+            ),
         )
     )
 

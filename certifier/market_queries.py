@@ -24,7 +24,7 @@ from certifier.market_views import (
 from certifier.order_check import live_orders
 from certifier.queries import NotFound, to_date, to_time
 from contracts.clearing import Step, curves
-from contracts.hour import hour_start
+from contracts.hour import HOURS_PER_DAY, hour_start
 from contracts.order import book_number
 
 Place = tuple[int, int]
@@ -426,3 +426,17 @@ def holidays(connection: Connection) -> list[Holiday]:
     """Published holidays."""
     days = connection.execute(select(tables.holidays.c.day).order_by(tables.holidays.c.day)).scalars()
     return [Holiday(day=to_date(day)) for day in days]
+
+
+def traded_days(connection: Connection, district_id: str | None = None) -> list[int]:
+    """Days for which anything was ordered or agreed, in order."""
+    placed, agreed = tables.orders.c, tables.bilateral_trades.c
+    ordered = select(placed.hour).distinct()
+    traded = select(agreed.hour).distinct()
+    if district_id is not None:
+        ordered = ordered.where(placed.district_id == district_id)
+        traded = traded.where(
+            (agreed.seller_district_id == district_id) | (agreed.buyer_district_id == district_id)
+        )
+    hours = {*connection.execute(ordered).scalars(), *connection.execute(traded).scalars()}
+    return sorted({hour // HOURS_PER_DAY for hour in hours})

@@ -112,7 +112,7 @@ def heat_map(
     positive = sum(1 for value in values if value is not None and value > 0)
     missing = sum(1 for value in values if value is None)
     return Plot(
-        _svg(max(days, 1), parts, "Heat map of the hourly balance", height=24),
+        drawing(max(days, 1), parts, "Heat map of the hourly balance", height=24),
         month_labels(first_day, days),
         [Label(f"{hour:02d}", round(100 * hour / 24, 2)) for hour in (0, 6, 12, 18, 24)],
         Markup("hour, UTC"),
@@ -142,23 +142,23 @@ def cumulative(
     marks = ticks(min(low, 0) / size, max(high, 0) / size)
     line, below, above = ([value / size for value in values] for values in series)
     days = len(balance_mwh_pe)
-    place = _vertical(marks)
+    place = vertical(marks)
     band = [f"{index} {place(value)}" for index, value in enumerate(above)]
     band += [f"{index} {place(value)}" for index, value in reversed(list(enumerate(below)))]
     track = "L".join(f"{index} {place(value)}" for index, value in enumerate(line))
     ends = [number(values[-1], significant(values[-1]), signed=True) for values in (line, below, above)]
     return Plot(
-        _svg(
+        drawing(
             max(days, 1),
             [
-                *_grid(marks, max(days, 1)),
+                *grid(marks, max(days, 1)),
                 Markup('<path class="band" d="M{}z"/>').format("L".join(band)),
                 Markup('<path class="line" d="M{}"/>').format(track),
             ],
             "Cumulative primary energy",
         ),
         month_labels(first_day, days),
-        _mark_labels(marks),
+        mark_labels(marks),
         Markup("{}Wh<sub>PE</sub>").format(prefix),
         f"Cumulative primary-energy balance over {days} days: it ends at {ends[0]} {prefix}Wh, between "
         f"{ends[1]} and {ends[2]}.",
@@ -185,7 +185,7 @@ def day_flows(series: Sequence[FlowSeries]) -> Plot:
     low = -max(total(hour, False) for hour in range(hours))
     size, prefix = scale(max(high, -low, 1))
     marks = ticks(low / size, high / size)
-    place = _vertical(marks)
+    place = vertical(marks)
     bars = []
     for flow in series:
         path = []
@@ -202,9 +202,11 @@ def day_flows(series: Sequence[FlowSeries]) -> Plot:
             path.append(f"M{hour * 10 + 1} {near}h8V{far}h-8z")
         bars.append(Markup('<path class="{}" d="{}"/>').format(flow.style, "".join(path)))
     return Plot(
-        _svg(hours * 10, [*_grid(marks, hours * 10), *bars, _zero(marks, hours * 10)], "Flows of the day"),
+        drawing(
+            hours * 10, [*grid(marks, hours * 10), *bars, zero_line(marks, hours * 10)], "Flows of the day"
+        ),
         _hour_labels(hours),
-        _mark_labels(marks),
+        mark_labels(marks),
         Markup("{}Wh").format(prefix),
         "Flows per hour: "
         + ", ".join(f"{flow.name} {number(sum(flow.energies_wh) / 1000, 1)} kWh" for flow in series)
@@ -224,7 +226,7 @@ def day_balance(
     low, high = min([0, *known]), max([0, *known])
     size, prefix = scale(max(high, -low, 1))
     marks = ticks(low / size, high / size, 4)
-    place = _vertical(marks)
+    place = vertical(marks)
     shapes = []
     hours = len(balance_mwh_pe)
     for hour, (value, lower, upper) in enumerate(
@@ -246,9 +248,11 @@ def day_balance(
             shapes.append(Markup('<path class="whisker" d="M{} {}V{}"/>').format(hour * 10 + 5, *ends))
     missing = sum(1 for value in balance_mwh_pe if value is None)
     return Plot(
-        _svg(hours * 10, [*_grid(marks, hours * 10), *shapes, _zero(marks, hours * 10)], "Balance per hour"),
+        drawing(
+            hours * 10, [*grid(marks, hours * 10), *shapes, zero_line(marks, hours * 10)], "Balance per hour"
+        ),
         _hour_labels(hours),
-        _mark_labels(marks),
+        mark_labels(marks),
         Markup("{}Wh<sub>PE</sub>").format(prefix),
         f"Primary-energy balance per hour; {missing} of {hours} hours have none.",
     )
@@ -272,7 +276,7 @@ def coverage_strip(shares: Sequence[float | None], first_day: date) -> Plot:
         if path
     ]
     return Plot(
-        _svg(max(days, 1), paths, "Complete hours per day", height=24),
+        drawing(max(days, 1), paths, "Complete hours per day", height=24),
         month_labels(first_day, days),
         [Label("24 h", 0), Label("0 h", 100)],
         Markup("complete"),
@@ -307,28 +311,31 @@ def bound_bar(balance_mwh_pe: int, lower_mwh_pe: int, upper_mwh_pe: int) -> Mark
     )
 
 
-def _vertical(marks: Sequence[float]) -> Callable[[float], float]:
+def vertical(marks: Sequence[float]) -> Callable[[float], float]:
     """From a value to its height in the drawing; the first mark lies at the bottom, the last at the top."""
     low, high = marks[0], marks[-1]
     return lambda value: round(HEIGHT * (high - value) / (high - low), 1)
 
 
-def _grid(marks: Sequence[float], width: int) -> list[Markup]:
-    place = _vertical(marks)
+def grid(marks: Sequence[float], width: int) -> list[Markup]:
+    """Lines across the drawing at the marks."""
+    place = vertical(marks)
     return [
         Markup('<path class="{}" d="M0 {}H{}"/>').format("zero" if mark == 0 else "grid", place(mark), width)
         for mark in marks
     ]
 
 
-def _zero(marks: Sequence[float], width: int) -> Markup:
-    return Markup('<path class="zero" d="M0 {}H{}"/>').format(_vertical(marks)(0), width)
+def zero_line(marks: Sequence[float], width: int) -> Markup:
+    """The line at zero."""
+    return Markup('<path class="zero" d="M0 {}H{}"/>').format(vertical(marks)(0), width)
 
 
-def _mark_labels(marks: Sequence[float]) -> list[Label]:
+def mark_labels(marks: Sequence[float]) -> list[Label]:
+    """Numbers beside the vertical axis."""
     step = marks[1] - marks[0]
     decimals = 0 if step == int(step) else 1 if 10 * step == int(10 * step) else 2
-    place = _vertical(marks)
+    place = vertical(marks)
     return [
         Label(number(mark, decimals) if mark else "0", round(place(mark) * 100 / HEIGHT, 2)) for mark in marks
     ]
@@ -342,7 +349,8 @@ def _hour_labels(hours: int) -> list[Label]:
     ]
 
 
-def _svg(width: int, shapes: Sequence[Markup], label: str, height: int = HEIGHT) -> Markup:
+def drawing(width: int, shapes: Sequence[Markup], label: str, height: int = HEIGHT) -> Markup:
+    """Shapes as a drawing that stretches to any width."""
     return Markup(
         '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
     ).format(width, height, label, Markup("").join(shapes))

@@ -4,7 +4,7 @@ Narrow no-break spaces group thousands and hold number and unit together; the mi
 UTC.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -82,6 +82,37 @@ def percent(part: int, whole: int) -> str:
 def factor(value_permille: int | None) -> str:
     """A primary-energy factor given in 1/1000: `2.350`."""
     return UNKNOWN if value_permille is None else number(value_permille / 1000, 3)
+
+
+def price(micro_eur_per_kwh: int | None) -> str:
+    """A price in cents per kWh: `8.05 ct/kWh`."""
+    if micro_eur_per_kwh is None:
+        return UNKNOWN
+    return f"{exact(micro_eur_per_kwh, 4)}{NARROW_SPACE}ct/kWh"
+
+
+def money(micro_eur: int | None, signed: bool = False) -> str:
+    """An amount in euro, to the last unit: `12.345678 €`, but at least two decimals."""
+    return UNKNOWN if micro_eur is None else f"{exact(micro_eur, 6, signed)}{NARROW_SPACE}€"
+
+
+def exact(value: int, places: int, signed: bool = False) -> str:
+    """`value` divided by 10^places, without rounding, with two decimals or as many as it has."""
+    text = f"{abs(value):0{places + 1}d}"
+    whole, decimals = text[:-places], text[-places:].rstrip("0").ljust(2, "0")
+    sign = MINUS if value < 0 else "+" if signed and value > 0 else ""
+    return f"{sign}{number(int(whole))}.{decimals}"
+
+
+def hour_text(time_utc: datetime) -> str:
+    """`15 July 2019, 12:00–13:00 UTC`."""
+    end = time_utc + timedelta(hours=1)
+    return f"{day_text(time_utc.date())}, {time_utc:%H:%M}–{end:%H:%M}{NARROW_SPACE}UTC"
+
+
+def day_time_text(time_utc: datetime) -> str:
+    """`5 March 2019, 14:00`, where the text goes on with another time."""
+    return f"{day_text(time_utc.date())}, {time_utc:%H:%M}"
 
 
 def indicator(value: float | None, unit: str) -> str:

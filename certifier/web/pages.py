@@ -18,7 +18,7 @@ from certifier import certificates, districts, indicators, queries
 from certifier.queries import NotFound
 from certifier.store import Store
 from certifier.views import Indicator
-from certifier.web import charts, figures, words, year
+from certifier.web import charts, figures, market_pages, words, year
 
 FOLDER: Final = Path(__file__).parent
 
@@ -39,7 +39,7 @@ class Pages:
     def districts(self) -> HTMLResponse:
         """Overview of all districts."""
         with self._store.read() as connection:
-            return self._page(
+            return self.render(
                 connection,
                 "districts.html",
                 districts=districts.districts_overview(connection),
@@ -52,11 +52,11 @@ class Pages:
             try:
                 found = districts.district(connection, district_id)
             except NotFound as problem:
-                return self._missing(connection, problem)
+                return self.not_found(connection, problem)
             overview = found.overview
             ids = [item.assessment_id for item in found.assessments]
             if assessment is not None and assessment not in ids:
-                return self._missing(connection, NotFound(f"assessment of {district_id}", assessment))
+                return self.not_found(connection, NotFound(f"assessment of {district_id}", assessment))
             assessment_id = assessment or overview.assessment_id
             if assessment is not None:
                 shown = next(item for item in found.assessments if item.assessment_id == assessment)
@@ -73,7 +73,7 @@ class Pages:
             if assessment_id and span:
                 chosen = _chosen_day(day, span)
                 if chosen is None:
-                    return self._missing(
+                    return self.not_found(
                         connection, NotFound("day (write it as 2019-03-31)", day), status_code=400
                     )
 
@@ -88,7 +88,7 @@ class Pages:
                     "indicator_span": f"{figures.day_text(queries.to_date(span[0]))} to "
                     f"{figures.day_text(queries.to_date(span[1] - 1))}",
                 }
-            return self._page(
+            return self.render(
                 connection,
                 "district.html",
                 overview=overview,
@@ -106,10 +106,10 @@ class Pages:
                 found = certificates.certificate(connection, number)
                 history = certificates.history(connection, number)
             except NotFound as problem:
-                return self._missing(connection, problem)
+                return self.not_found(connection, problem)
             url = f"{self._public_url}/certificates/{number}"
             code = segno.make(url, error="m").svg_inline(omitsize=True, border=1, title=f"QR code of {url}")
-            return self._page(
+            return self.render(
                 connection,
                 "certificate.html",
                 certificate=found,
@@ -125,10 +125,11 @@ class Pages:
     def missing(self, what: str) -> HTMLResponse:
         """What a person gets at an address that names nothing."""
         with self._store.read() as connection:
-            return self._missing(connection, NotFound("page", what))
+            return self.not_found(connection, NotFound("page", what))
 
-    def _missing(self, connection: Connection, problem: NotFound, status_code: int = 404) -> HTMLResponse:
-        return self._page(
+    def not_found(self, connection: Connection, problem: NotFound, status_code: int = 404) -> HTMLResponse:
+        """What a person gets who asks for something that is not known."""
+        return self.render(
             connection,
             "error.html",
             status_code=status_code,
@@ -136,9 +137,10 @@ class Pages:
             detail=f"There is no {problem.what} “{problem.name}” here, as far as the chain has been read.",
         )
 
-    def _page(
+    def render(
         self, connection: Connection, template: str, status_code: int = 200, **content: Any
     ) -> HTMLResponse:
+        """A page from its template."""
         html = self._templates.get_template(template).render(
             base="",
             docs=self._docs_url,
@@ -198,6 +200,7 @@ def attach(
         return pages.certificate(int(number)) if number.isdecimal() else pages.missing(request.url.path)
 
     application.include_router(router)
+    application.include_router(market_pages.routes(pages, store))
     answer_error: Any = application.exception_handlers[HTTPException]
 
     @application.exception_handler(HTTPException)
@@ -244,6 +247,13 @@ def _environment() -> jinja2.Environment:
         "factor": figures.factor,
         "resolution": figures.resolution,
         "indicator": figures.indicator,
+        "price": figures.price,
+        "money": figures.money,
+        "hour": figures.hour_text,
+        "day_time": figures.day_time_text,
+        "state_words": words.state_words,
+        "state_style": words.state_style,
+        "line_words": words.line_words,
         "hash": figures.short_hash,
         "status_style": words.status_style,
         "words": words.words,

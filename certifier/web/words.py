@@ -27,6 +27,57 @@ def status_style(status: str | None) -> str:
     return _STATUS_STYLES.get(status or "", "plain")
 
 
+_STATES: Final = {
+    "open": ("Open", "good"),
+    "frozen": ("Gate closed", "warn"),
+    "cleared": ("Cleared", "good"),
+    "void": ("Not cleared: money given back", "bad"),
+    "committed": ("Enrolment over", "warn"),
+    "running": ("Running", "warn"),
+    "over": ("Over, to be measured", "plain"),
+    "measured": ("Measured", "good"),
+    "settled": ("Settled", "good"),
+    "withdrawn": ("Withdrawn", "bad"),
+    "live": ("Live", "good"),
+    "applied": ("Applied", "good"),
+    "cancelled": ("Cancelled", "plain"),
+    "released": ("Given back", "plain"),
+    "sold": ("Sold", "plain"),
+    "proven": ("Being paid", "warn"),
+}
+
+
+def state_words(state: str) -> str:
+    """A state of a book, order, event or settlement."""
+    return _STATES.get(state, (state, "plain"))[0]
+
+
+def state_style(state: str) -> str:
+    """Style class of such a state."""
+    return _STATES.get(state, (state, "plain"))[1]
+
+
+_LINES: Final = {
+    "brought_forward": "Brought forward",
+    "deposit": "Paid in",
+    "withdrawal": "Paid out",
+    "hold": "Held",
+    "release": "Released",
+    "payment": "Payment",
+    "receipt": "Receipt",
+    "debt": "Debt from a follow-up",
+    "debt_payment": "Debt paid",
+    "debt_receipt": "Debt received",
+    "share_paid": "Share paid",
+    "share_received": "Share received",
+}
+
+
+def line_words(kind: str) -> str:
+    """Kind of a line of a statement."""
+    return _LINES.get(kind, kind)
+
+
 def words(name: str) -> str:
     """`FUEL_GENERATION` or `FuelGeneration` as `fuel generation`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").lower()
