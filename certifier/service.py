@@ -32,6 +32,7 @@ from certifier.api.problems import DOCUMENTED, BundleMissing
 from certifier.evidence import BundleUnavailable, certificate_bundle
 from certifier.follower import Follower, FollowerBusy, only_follower
 from certifier.openadr.clients import Clients
+from certifier.openadr.notifier import Notifier
 from certifier.queries import revision
 from certifier.relay import Relayer
 from certifier.store import Store, StoreError
@@ -216,7 +217,7 @@ def open_follower(settings: Settings) -> tuple[Follower, Store]:
 
 
 def follow(settings: Settings, stop: threading.Event) -> None:
-    """Follow the chain until `stop` is set, from when it is there.
+    """Follow the chain until `stop` is set, from when it is there, and notify OpenADR subscribers beside it.
 
     Raises FollowerBusy, StoreError, DeploymentInvalid, OSError.
     """
@@ -230,6 +231,8 @@ def follow(settings: Settings, stop: threading.Event) -> None:
                 return
     try:
         with only_follower(store):
+            notifier = threading.Thread(target=Notifier(store).run, args=(stop,), daemon=True)
+            notifier.start()
             follower.run(stop)
     finally:
         store.close()

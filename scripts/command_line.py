@@ -13,6 +13,7 @@ OWNERS = {
     "chain": "contracts.command_line",
     "contracts": "contracts.command_line",
     "market": "contracts.market_commands",
+    "trade": "certifier.trade_commands",
     "dr": "contracts.response_commands",
     "escrow": "contracts.escrow_commands",
     "gateway": "gateway.command_line",

@@ -64,7 +64,12 @@ def event(connection: Connection, event_id: str) -> Document:
     """One event. Raises NotFound."""
     if not (event_id.isascii() and event_id.isdecimal() and len(event_id) < 18):
         raise NotFound("event", event_id)
-    found = response_event(connection, int(event_id))
+    return any_event(connection, int(event_id))
+
+
+def any_event(connection: Connection, event_id: int) -> Document:
+    """One event by its number, withdrawn ones too. Raises NotFound."""
+    found = response_event(connection, event_id)
     return documents.event(found, _modified(connection, found.event_id, found.opened_time_utc))
 
 

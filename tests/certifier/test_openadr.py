@@ -5,7 +5,9 @@ import socket
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import httpx2
 import openadr3
@@ -14,9 +16,13 @@ import uvicorn
 from openadr3_client import VenClient
 
 from certifier.api.application import cached
+from certifier.openadr import objects
+from certifier.openadr.documents import SubscriptionRequest
+from certifier.openadr.notifier import Notifier
 from certifier.projection import Projection
 from certifier.service import Settings, build_application
 from certifier.store import Store
+from contracts.response_events import EventOpened
 from tests.certifier.trading_story import CHAIN_ID, EVENING, LEDGER, RULES, ZONE, responded
 
 SECRET = "a secret of sixteen or more"
@@ -69,10 +75,11 @@ def test_a_client_library_reads_the_event(address: str) -> None:
         program = client.find_program_by_name(f"demand-response-{ZONE}")
         assert program is not None
         [event] = client.events(programID=program.id)
-        assert event == client.event(event.id)
+        assert event == client.event(str(event.id))
         assert event.targets == [ZONE]
         intervals = event.resolved_intervals()
-    starts = [interval.interval_period.start.int_timestamp for interval in intervals]
+    periods = [interval.interval_period and interval.interval_period.period for interval in intervals]
+    starts = [period and period[0].int_timestamp for period in periods]
     assert starts == [(EVENING + place) * 3600 for place in range(3)]
     payloads = {payload.type: payload.values for payload in intervals[0].payloads}
     assert payloads["PRICE"] == [Decimal("0.2")]
@@ -84,21 +91,22 @@ def test_a_client_library_reports_and_others_do_not_see_it(address: str) -> None
     with ven(address, "south-ven") as client:
         created = client.create_report(report_on("1", 5.25))
         assert created.status_code == 201, created.text
-        report = client.report(created.json()["id"])
+        report_id = str(created.json()["id"])
+        report = client.report(report_id)
         assert report.resources[0].intervals[0].payloads[0].values == [Decimal("5.25")]
-        changed = client.update_report(report.id, report_on("1", 5.5))
+        changed = client.update_report(report_id, report_on("1", 5.5))
         assert changed.status_code == 200
-        assert [entry.id for entry in client.reports(eventID="1")] == [report.id]
+        assert [entry.id for entry in client.reports(eventID="1")] == [report_id]
         refused = client.create_report(report_on("77", 1))
         assert refused.status_code == 404
         assert "77" in refused.json()["detail"]
     with ven(address, "east-ven") as other:
         assert other.reports() == []
-        assert other.get_report_by_id(report.id).status_code == 404
-        assert other.delete_report(report.id).status_code == 404
+        assert other.get_report_by_id(report_id).status_code == 404
+        assert other.delete_report(report_id).status_code == 404
     token = openadr3.fetch_token(address, "grid-co", SECRET)
     with openadr3.create_bl_client(base_url=address, token=token) as operator:
-        assert [entry.id for entry in operator.reports()] == [report.id]
+        assert [entry.id for entry in operator.reports()] == [report_id]
 
 
 def test_the_companion_client_registers_a_node_and_its_resource(address: str) -> None:
@@ -130,10 +138,84 @@ def test_subscriptions_are_kept_and_ended(address: str) -> None:
         assert made.status_code == 201, made.text
         [kept] = client.subscriptions(programID=ZONE)
         assert kept.object_operations[0].callback_url == "http://127.0.0.1:9/told"
-        assert client.delete_subscription(kept.id).status_code == 200
+        assert client.delete_subscription(str(kept.id)).status_code == 200
         assert client.subscriptions() == []
         unknown = client.create_subscription({**wish, "programID": "nowhere"})
         assert unknown.status_code == 404
+
+
+class _Told(BaseHTTPRequestHandler):
+    """A subscriber that is down at first."""
+
+    notifications: ClassVar[list[dict[str, Any]]] = []
+    tokens: ClassVar[list[str | None]] = []
+    refuse: ClassVar[int] = 1
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if _Told.refuse:
+            _Told.refuse -= 1
+            self.send_response(503)
+        else:
+            _Told.notifications.append(body)
+            _Told.tokens.append(self.headers["authorization"])
+            self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the terminal."""
+
+
+def test_a_subscriber_is_told_of_what_comes_even_if_it_was_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("certifier.openadr.notifier.FIRST_PAUSE_S", 0.0)
+    story = responded()
+    store = Store(f"sqlite:///{tmp_path / 'projection.sqlite'}")
+    projection = Projection(store, CHAIN_ID, LEDGER, RULES)
+    opened = next(
+        place
+        for place, block in enumerate(story.blocks)
+        if any(isinstance(logged.event, EventOpened) for logged in block.events)
+    )
+    projection.apply(story.blocks[:opened])
+    receiver = HTTPServer(("127.0.0.1", 0), _Told)
+    thread = threading.Thread(target=receiver.serve_forever)
+    thread.start()
+    wish = SubscriptionRequest.model_validate(
+        {
+            "clientName": "south",
+            "objectOperations": [
+                {
+                    "objects": ["EVENT"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "callbackUrl": f"http://127.0.0.1:{receiver.server_port}/told",
+                    "bearerToken": "its own",
+                }
+            ],
+        }
+    )
+    with store.write() as connection:
+        body = wish.model_dump(mode="json", exclude_unset=True)
+        objects.create(connection, "SUBSCRIPTION", "south-ven", "south", body)
+    notifier = Notifier(store)
+    with httpx2.Client() as http:
+        assert notifier.notify(http) == 0
+        projection.apply(story.blocks[opened:])
+        assert notifier.notify(http) == 0  # it was down
+        assert notifier.notify(http) == 2
+        assert notifier.notify(http) == 0
+    receiver.shutdown()
+    thread.join()
+    receiver.server_close()
+    told = [openadr3.coerce_notification(raw) for raw in _Told.notifications]
+    assert [(entry.operation, entry.object._raw["id"]) for entry in told] == [
+        ("CREATE", "1"),
+        ("UPDATE", "1"),
+    ]
+    assert _Told.tokens == ["Bearer its own"] * 2
+    store.close()
 
 
 def test_what_is_refused(address: str) -> None:
