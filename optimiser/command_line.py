@@ -1,11 +1,14 @@
 """The `ped plan` command; `scripts.command_line` joins it with those of the others."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from optimiser.case import CaseError, load_case
@@ -64,12 +67,13 @@ def plan(
             return
         settings = load_case(case)
         axes = [parse_axis(text) for text in sweep or []]
-        points = run_sweep(settings, axes, scheduler) if axes else []
-        fronts = {
-            against: front(settings, against, pareto, scheduler)
-            for against in (PRIMARY_ENERGY, GHG)
-            if pareto
-        }
+        points, fronts = [], {}
+        if axes:
+            with _progress("sweep") as progress:
+                points = run_sweep(settings, axes, scheduler, progress=progress)
+        for against in (PRIMARY_ENERGY, GHG) if pareto else ():
+            with _progress(f"NPV against {against}") as progress:
+                fronts[against] = front(settings, against, pareto, scheduler, progress=progress)
         found = make_plan(settings)
         written = [] if out is None else write(found, out, points, fronts)
     if as_json:
@@ -88,6 +92,15 @@ def plan(
             typer.echo(f"written: {path}")
     if found.status is not Status.OPTIMAL:
         raise typer.Exit(INFEASIBLE_EXIT)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal's standard error that leaves nothing behind."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda ready, count: bar.update(task, completed=ready, total=count)
 
 
 def _show(found: Plan) -> None:

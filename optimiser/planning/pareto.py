@@ -12,7 +12,7 @@ from optimiser.case import Case, CaseError
 from optimiser.inputs import read_inputs
 from optimiser.planning.model import build
 from optimiser.planning.solve import Solver, Status
-from optimiser.planning.sweep import Point, plan_all
+from optimiser.planning.sweep import Point, Progress, plan_all
 
 PRIMARY_ENERGY, GHG = "primary_energy_balance", "ghg_balance"
 """Indicators against which the NPV is set."""
@@ -21,7 +21,12 @@ SLACK = 1e-6
 
 
 def front(
-    case: Case, against: str, count: int, scheduler: str | None = None, workers: int = 0
+    case: Case,
+    against: str,
+    count: int,
+    scheduler: str | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
 ) -> list[Point]:
     """Plans of which none is better in both, by falling NPV; `values` has the bound of each.
 
@@ -47,7 +52,7 @@ def front(
         for bound in bounds
     ]
     points = [Point({against: start}, best)]
-    for bound, (found, reason) in zip(bounds, plan_all(cases, scheduler, workers), strict=True):
+    for bound, (found, reason) in zip(bounds, plan_all(cases, scheduler, workers, progress), strict=True):
         points.append(Point({against: bound}, found, reason))
     return non_dominated(points, against)
 

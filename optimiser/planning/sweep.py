@@ -7,10 +7,10 @@ one of several components by its name). Series are read here, so that workers on
 import itertools
 import multiprocessing
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas
@@ -28,6 +28,9 @@ Value = float | bool | str
 ALIASES = {"exchange_limit_kw": ("grid.import_limit_kw", "grid.export_limit_kw")}
 """One name for several parameters that change together."""
 MOST_POINTS = 10_000
+Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
+"""Is told how many plans are ready, and how many there will be."""
 
 
 class SweepInvalid(ValueError):
@@ -131,7 +134,13 @@ def _known(node: Any) -> dict[str, Any]:
     return known
 
 
-def sweep(case: Case, axes: Iterable[Axis], scheduler: str | None = None, workers: int = 0) -> list[Point]:
+def sweep(
+    case: Case,
+    axes: Iterable[Axis],
+    scheduler: str | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> list[Point]:
     """A plan for each combination of values, the last axis fastest. Raises SweepInvalid, SeriesError.
 
     scheduler: address of a Dask cluster; else processes of this machine (0: one per core, 1: this process).
@@ -147,12 +156,12 @@ def sweep(case: Case, axes: Iterable[Axis], scheduler: str | None = None, worker
         dict(zip(names, values, strict=True)) for values in itertools.product(*(axis.values for axis in axes))
     ]
     cases = [changed(case, values) for values in every]
-    found = plan_all(cases, scheduler, workers)
+    found = plan_all(cases, scheduler, workers, progress)
     return [Point(values, result, error) for values, (result, error) in zip(every, found, strict=True)]
 
 
 def plan_all(
-    cases: list[Case], scheduler: str | None = None, workers: int = 0
+    cases: list[Case], scheduler: str | None = None, workers: int = 0, progress: Progress | None = None
 ) -> list[tuple[Plan | None, str]]:
     """Plans in the order of the cases, or what failed. Raises SeriesError, InputMissing, OSError."""
     store = Store()
@@ -161,14 +170,26 @@ def plan_all(
         import distributed  # takes a second, and few sweeps need it
 
         with distributed.Client(scheduler, timeout="20s") as client:  # type: ignore[no-untyped-call]
-            results: list[tuple[Plan | None, str]] = client.gather(client.map(_solved, work, pure=False))
+            futures = client.map(_solved, work, pure=False)
+            _count(distributed.as_completed(futures), len(work), progress)  # type: ignore[no-untyped-call]
+            results: list[tuple[Plan | None, str]] = client.gather(futures)
             return results
     used = min(workers or os.cpu_count() or 1, len(work))
     if used <= 1:
-        return [_solved(entry) for entry in work]
+        return _count(map(_solved, work), len(work), progress)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(used, mp_context=context) as pool:
-        return list(pool.map(_solved, work))
+        return _count(pool.map(_solved, work), len(work), progress)
+
+
+def _count(results: Iterable[Result], count: int, progress: Progress | None) -> list[Result]:
+    """The results; after each the progress is told."""
+    found = []
+    for result in results:
+        found.append(result)
+        if progress is not None:
+            progress(len(found), count)
+    return found
 
 
 def _solved(work: tuple[Case, Inputs]) -> tuple[Plan | None, str]:

@@ -11,6 +11,9 @@ from optimiser.planning.sweep import Point
 from optimiser.report.documents import plan_document
 from optimiser.report.figures import INK, LOAD, PALETTE, Figure, layout
 
+AT_THE_BOTTOM = 0.03
+"""Where a point without a plan is marked: a share of the plot's height, on an axis without values."""
+
 
 def study_rows(points: list[Point]) -> list[dict[str, Any]]:
     """One flat row per point: parameters, status, NPV, sizes, indicators, duals; a unit ends each name."""
@@ -53,7 +56,8 @@ def study_document(points: list[Point]) -> list[dict[str, Any]]:
 
 
 def study_figures(points: list[Point]) -> dict[str, Figure]:
-    """NPV, sizes and duals against the first parameter; a line for each value of the others."""
+    """NPV, sizes and duals against the first parameter, a plot for each unit; a line for each value of the
+    other parameters."""
     rows = study_rows(points)
     axis = next(iter(points[0].values))
     columns = dict.fromkeys(key for row in rows for key in row)
@@ -64,14 +68,20 @@ def study_figures(points: list[Point]) -> dict[str, Figure]:
     for point, row in zip(points, rows, strict=True):
         others = ", ".join(f"{name} {_short(value)}" for name, value in list(point.values.items())[1:])
         groups.setdefault(others, []).append(row)
-    return {
-        "NPV, EUR": _lines(groups, axis, ["npv_eur"]),
-        "Sizes": _lines(groups, axis, sizes),
-        "What the limits are worth": _lines(groups, axis, duals),
-    }
+    found = {"NPV, EUR": _lines(groups, axis, ["npv_eur"], "EUR")}
+    for heading, names in (("Sizes", sizes), ("What the limits are worth", duals)):
+        for unit in dict.fromkeys(_unit(name) for name in names):
+            same = [name for name in names if _unit(name) == unit]
+            found[f"{heading}, {unit}"] = _lines(groups, axis, same, unit)
+    return found
 
 
-def _lines(groups: dict[str, list[dict[str, Any]]], axis: str, names: list[str]) -> Figure:
+def _unit(name: str) -> str:
+    """The unit that ends a column's name in brackets."""
+    return name.rpartition("[")[2].removesuffix("]")
+
+
+def _lines(groups: dict[str, list[dict[str, Any]]], axis: str, names: list[str], unit: str) -> Figure:
     traces: list[dict[str, Any]] = []
     for others, rows in groups.items():
         for name in names:
@@ -87,7 +97,13 @@ def _lines(groups: dict[str, list[dict[str, Any]]], axis: str, names: list[str])
                     "line": {"color": colour},
                 }
             )
-    missing = [row[axis] for rows in groups.values() for row in rows if row["npv_eur"] is None]
+    titles: dict[str, Any] = {
+        "xaxis": {"title": {"text": escape(axis)}},
+        "yaxis": {"title": {"text": escape(unit)}},
+    }
+    missing = list(
+        dict.fromkeys(row[axis] for rows in groups.values() for row in rows if row["npv_eur"] is None)
+    )
     if missing:
         traces.append(
             {
@@ -95,11 +111,14 @@ def _lines(groups: dict[str, list[dict[str, Any]]], axis: str, names: list[str])
                 "mode": "markers",
                 "name": "no plan",
                 "x": missing,
-                "y": [0] * len(missing),
+                "y": [AT_THE_BOTTOM] * len(missing),
+                "yaxis": "y2",
+                "hovertemplate": "%{x}<extra>no plan</extra>",
                 "marker": {"symbol": "x", "color": LOAD, "size": 10},
             }
         )
-    return {"data": traces, "layout": layout(380, showlegend=True, xaxis={"title": {"text": escape(axis)}})}
+        titles["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
+    return {"data": traces, "layout": layout(380, showlegend=True, **titles)}
 
 
 def front_figure(points: list[Point], against: str, unit: str) -> Figure:

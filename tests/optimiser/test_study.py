@@ -18,7 +18,7 @@ from optimiser.planning.pareto import GHG, PRIMARY_ENERGY, front
 from optimiser.planning.sweep import Point, SweepInvalid, changed, parse_axis, sweep
 from optimiser.report.documents import plan_document
 from optimiser.report.page import number, render
-from optimiser.report.study import study_csv, study_document
+from optimiser.report.study import study_csv, study_document, study_figures
 from tests.optimiser.test_plan_command import run
 
 SCHEMA = json.loads((Path(optimiser.report.__file__).parent / "plan.schema.json").read_text("utf-8"))
@@ -131,12 +131,31 @@ def test_a_sweep_is_the_same_serial_in_parallel_and_on_dask(case: Case) -> None:
         (1000.0, 0.05),
     ]
     assert [point.plan and str(point.plan.status) for point in serial] == ["infeasible"] * 2 + ["optimal"] * 2
-    assert _documents(sweep(case, axes, workers=2)) == _documents(serial)
+    told: list[tuple[int, int]] = []
+    assert _documents(sweep(case, axes, workers=2, progress=lambda *counts: told.append(counts))) == (
+        _documents(serial)
+    )
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     with LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp://"
     ) as cluster:
         assert _documents(sweep(case, axes, scheduler=cluster.scheduler_address)) == _documents(serial)
     assert len(study_csv(serial).splitlines()) == 5
+
+
+def test_plots_keep_units_apart_and_mark_what_has_no_plan_off_the_axis(case: Case) -> None:
+    axes = [parse_axis("exchange_limit_kw=5,30,60")]
+    found = study_figures(sweep(case, axes, workers=1))
+    assert {"NPV, EUR", "Sizes, kWp", "What the limits are worth, EUR/kWh_PE"} <= found.keys()
+    assert "What the limits are worth, EUR/kW" in found
+    for heading, figure in found.items():
+        unit = heading.rpartition(", ")[2]
+        *lines, missing = figure["data"]
+        assert figure["layout"]["yaxis"]["title"]["text"] == unit
+        assert all(line["name"] == "npv_eur" or line["name"].endswith(f"[{unit}]") for line in lines)
+        assert all(line["y"][0] is None and None not in line["y"][1:] for line in lines)
+        assert (missing["name"], missing["x"], missing["yaxis"]) == ("no plan", [5.0], "y2")
+        assert figure["layout"]["yaxis2"]["overlaying"] == "y"
 
 
 def test_a_dual_is_the_slope_between_neighbouring_points(case: Case) -> None:
