@@ -38,6 +38,8 @@ interface IEscrow {
     error InsufficientHeld(bytes32 account, bool isResponse, uint256 held, uint256 needed);
     /// @notice The token delivered another amount than it was asked for: it takes a fee, or is broken.
     error AmountChanged(uint256 asked, uint256 received);
+    /// @notice More than the accounts can hold in total (112 bits).
+    error TotalTooGreat(uint256 total);
     error UnknownAccount(bytes32 account);
     error ZeroAmount();
     /// @notice Debts come first: nothing is withdrawn or newly held before they are paid.
@@ -74,6 +76,11 @@ interface IEscrow {
 
     /// @notice Follow-up: free money of the debtor to the creditor, as far as it reaches; the rest becomes a debt.
     function owe(bytes32 debtor, bytes32 creditor, uint256 amount) external;
+
+    /// @notice The modules: Market and Settlement share the purse of trade, Flexibility has that of response.
+    function market() external view returns (address);
+    function settlement() external view returns (address);
+    function flexibility() external view returns (address);
 
     function token() external view returns (address);
     function free(bytes32 account) external view returns (uint256);

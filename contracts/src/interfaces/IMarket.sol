@@ -10,7 +10,8 @@ import { BilateralTrade, Book, Order, OrderState, Outcome } from "../types/Trade
 /// deadline releases everything.
 /// @dev Money: an order holds ceil(quantity * limit / 1000) of a bid or ceil(quantity * bond rate / 1000) of an offer from the free money of
 /// the district's owner. Applied, a bid keeps ceil(fill * p* / 1000) held, an offer ceil(fill * bond rate / 1000), until Settlement.
-/// Sorted: bids by price falling, offers by price rising, both then by hash rising.
+/// Sorted: bids by price falling, offers by price rising, both then by hash rising. The contract keeps of a live order what clearing
+/// needs, so that orders are named by their hashes once they are recorded; the event has the whole order.
 interface IMarket {
     event TradingKeySet(bytes32 indexed districtId, address indexed key, bool allowed);
     event OrderRecorded(
@@ -64,6 +65,10 @@ interface IMarket {
     error WrongCut(bool isBid, uint256 chosen, uint256 expected);
     error WrongStep(bytes32 expected, bytes32 shown);
     error UnknownCall(bytes4 selector);
+    /// @notice A step of a book that has orders shows none, or more than can be applied in one transaction.
+    error StepSize(uint256 shown, uint256 most);
+    /// @notice Escrow or Claims were deployed for another market.
+    error NotNamed(address by, address named);
 
     /// @notice Lets a key sign for the district, or no longer. Only a DISTRICT_OWNER account of the district's owner.
     function setTradingKey(bytes32 districtId, address key, bool allowed) external;
@@ -75,7 +80,7 @@ interface IMarket {
 
     /// @notice Cancels a live order before gate closure: with a trading key's signature of Cancellation(orderHash), or, with an empty one,
     /// called by a trading key or an owner's account.
-    function cancelOrder(Order calldata order, bytes calldata signature) external;
+    function cancelOrder(bytes32 orderHash, bytes calldata signature) external;
 
     /// @notice Registers a bilateral trade before gate closure and holds both sides' money.
     function registerTrade(BilateralTrade calldata trade, bytes calldata sellerSignature, bytes calldata buyerSignature)
@@ -84,23 +89,32 @@ interface IMarket {
     /// @notice Several encoded calls of the three above; a failing one is skipped with CallSkipped.
     function placeMany(bytes[] calldata calls) external;
 
-    /// @notice The next step of the caller's proposal: verifies further orders. The step that completes the book makes the outcome stand.
+    /// @notice The next step of the caller's proposal: verifies further orders, at least one unless the book has none and at most
+    /// mostOrdersPerStep(), bids and offers together. The step that completes the book makes the outcome stand. There is exactly one
+    /// right outcome of a book: of a cut's equivalents it names the last order that gets one Wh more.
     /// @return stands whether the outcome stands now
-    function proposeOutcome(uint64 book, Outcome calldata outcome, Order[] calldata bids, Order[] calldata offers)
+    function proposeOutcome(uint64 book, Outcome calldata outcome, bytes32[] calldata bids, bytes32[] calldata offers)
         external
         returns (bool stands);
 
+    /// @notice Forgets the steps of the caller's proposal, so that it can begin again, or with another outcome.
+    function abandonProposal(uint64 book) external;
+
     /// @notice Applies the next verified step of the outcome that stands, whose orders are shown again: fills them and gives back what
     /// they no longer hold. Anyone may call.
-    function applyOutcome(uint64 book, Order[] calldata bids, Order[] calldata offers) external;
+    function applyOutcome(uint64 book, bytes32[] calldata bids, bytes32[] calldata offers) external;
 
     /// @notice Both for a book that fits into one transaction.
-    function clear(uint64 book, Outcome calldata outcome, Order[] calldata bids, Order[] calldata offers) external;
+    function clear(uint64 book, Outcome calldata outcome, bytes32[] calldata bids, bytes32[] calldata offers) external;
 
     /// @notice Gives back what an order of a void book held.
-    function releaseOrder(Order calldata order) external;
+    function releaseOrder(bytes32 orderHash) external;
 
     function book(uint64 book_) external view returns (Book memory);
+    /// @notice Price of the outcome that stands; 0 as well while none does. Cheaper than book().
+    function priceMicroEurPerKwh(uint64 book_) external view returns (uint32);
+    /// @notice Most orders of a verification step, bids and offers together.
+    function mostOrdersPerStep() external view returns (uint256);
     function orderState(bytes32 orderHash) external view returns (OrderState memory);
     /// @notice Wh sold in the hour: fills of offers and bilateral trades.
     function soldWh(bytes32 districtId, uint32 hour) external view returns (uint256);
