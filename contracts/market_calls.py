@@ -84,9 +84,9 @@ def encode_place_order(order: Order, signature: bytes) -> bytes:
     return _market().encode_call("placeOrder", (order.abi, signature))
 
 
-def encode_cancel_order(order: Order, signature: bytes = b"") -> bytes:
+def encode_cancel_order(order_hash: bytes, signature: bytes = b"") -> bytes:
     """Calldata that cancels an order; without a signature of its Cancellation the sender must be entitled."""
-    return _market().encode_call("cancelOrder", (order.abi, signature))
+    return _market().encode_call("cancelOrder", (order_hash, signature))
 
 
 def encode_register_trade(trade: BilateralTrade, seller_signature: bytes, buyer_signature: bytes) -> bytes:
@@ -116,11 +116,11 @@ class MarketCalls(ContractCalls):
         return self._market_data(key, encode_place_order(order, signature), gas)
 
     def cancel_order(
-        self, key: SigningKey, order: Order, signature: bytes = b"", *, gas: int | None = None
+        self, key: SigningKey, order_hash: bytes, signature: bytes = b"", *, gas: int | None = None
     ) -> bytes:
         """Cancel a live order: with a signed Cancellation anyone may, else a trading key or an owner's
         account."""
-        return self._market_data(key, encode_cancel_order(order, signature), gas)
+        return self._market_data(key, encode_cancel_order(order_hash, signature), gas)
 
     def register_trade(
         self,
@@ -144,43 +144,53 @@ class MarketCalls(ContractCalls):
         key: SigningKey,
         book: int,
         outcome: Outcome,
-        bids: Sequence[Order],
-        offers: Sequence[Order],
+        bids: Sequence[bytes],
+        offers: Sequence[bytes],
         *,
         gas: int | None = None,
     ) -> bytes:
-        """Verify the next orders of the sender's proposal; the last ones make the outcome stand."""
-        arguments = book, outcome, _abi(bids), _abi(offers)
+        """Verify the next orders of the sender's proposal, by hash, sorted as Clearing has them; the last
+        ones make the outcome stand. At most most_orders_per_step() together, at least one unless the book has
+        none."""
+        arguments = book, outcome, list(bids), list(offers)
         return self._send(key, "Market", "proposeOutcome", *arguments, gas=gas)
 
     def apply_outcome(
         self,
         key: SigningKey,
         book: int,
-        bids: Sequence[Order],
-        offers: Sequence[Order],
+        bids: Sequence[bytes],
+        offers: Sequence[bytes],
         *,
         gas: int | None = None,
     ) -> bytes:
         """Apply the next verified step of the outcome that stands, with the same orders; anyone may."""
-        return self._send(key, "Market", "applyOutcome", book, _abi(bids), _abi(offers), gas=gas)
+        return self._send(key, "Market", "applyOutcome", book, list(bids), list(offers), gas=gas)
 
     def clear_book(
         self,
         key: SigningKey,
         book: int,
         outcome: Outcome,
-        bids: Sequence[Order],
-        offers: Sequence[Order],
+        bids: Sequence[bytes],
+        offers: Sequence[bytes],
         *,
         gas: int | None = None,
     ) -> bytes:
         """Propose and apply the outcome of a book that fits into one transaction; anyone may."""
-        return self._send(key, "Market", "clear", book, outcome, _abi(bids), _abi(offers), gas=gas)
+        return self._send(key, "Market", "clear", book, outcome, list(bids), list(offers), gas=gas)
 
-    def release_order(self, key: SigningKey, order: Order, *, gas: int | None = None) -> bytes:
+    def abandon_proposal(self, key: SigningKey, book: int, *, gas: int | None = None) -> bytes:
+        """Forget the steps of the sender's proposal, so that it can begin again, or with another outcome."""
+        return self._send(key, "Market", "abandonProposal", book, gas=gas)
+
+    def release_order(self, key: SigningKey, order_hash: bytes, *, gas: int | None = None) -> bytes:
         """Give back what an order of a void book held; anyone may."""
-        return self._send(key, "Market", "releaseOrder", order.abi, gas=gas)
+        return self._send(key, "Market", "releaseOrder", order_hash, gas=gas)
+
+    def most_orders_per_step(self) -> int:
+        """Most orders of a verification step, bids and offers together."""
+        return int(self._call("Market", "mostOrdersPerStep"))
 
     def is_trading_key(self, district_id: str, address: str) -> bool:
         """Whether a key signs for a district."""
@@ -214,7 +224,3 @@ class MarketCalls(ContractCalls):
 
     def _market_data(self, key: SigningKey, call: bytes, gas: int | None) -> bytes:
         return self.chain.send_data(key, self.deployment.address("Market"), call, gas=gas)
-
-
-def _abi(orders: Sequence[Order]) -> list[tuple[object, ...]]:
-    return [order.abi for order in orders]
