@@ -56,6 +56,8 @@ interface IMarket {
     error WrongBook(bytes32 orderHash, uint64 book);
     error NotSorted(bytes32 orderHash, bytes32 previous);
     error TooManyOrders(uint64 book, uint256 shown, uint256 live);
+    /// @notice clear needs them all at once.
+    error OrdersMissing(uint64 book, uint256 shown, uint256 live);
     /// @notice Another outcome than the one that this proposer's earlier steps were made with.
     error OutcomeChanged(bytes32 expected);
     error VolumeNotLargest(uint64 volumeWh);
