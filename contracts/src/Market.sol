@@ -94,6 +94,16 @@ contract Market is IMarket, EIP712 {
         bool named;
     }
 
+    /// @dev What an outcome says of a side (see Outcome).
+    struct Claim {
+        bool isBid;
+        uint256 volumeWh;
+        uint256 price;
+        uint256 marginWh;
+        uint256 restWh;
+        Cut cut;
+    }
+
     struct Session {
         bytes32 outcomeHash;
         uint32 steps;
@@ -169,8 +179,7 @@ contract Market is IMarket, EIP712 {
             emit OrderCancelled(order.replaces, book_, signer);
         }
         _count(book_, ownerOrg, order.isBid);
-        uint256 word =
-            OrderWord.live(book_, order.isBid, number, order.quantityWh, uint256(order.priceMicroEurPerKwh));
+        uint256 word = OrderWord.live(book_, order.isBid, number, order.quantityWh, uint256(order.priceMicroEurPerKwh));
         orders_[orderHash] = word;
         escrow.hold(ownerOrg, _needed(word));
         if (order.withAttributes) claims.openAttributes(order.districtId, order.hour, order.quantityWh);
@@ -441,12 +450,10 @@ contract Market is IMarket, EIP712 {
 
     /// @return stands whether the outcome stands now
     /// @return step number of the step, from 0
-    function _verifyStep(
-        uint64 book_,
-        Outcome calldata outcome,
-        bytes32[] calldata bids,
-        bytes32[] calldata offers
-    ) private returns (bool stands, uint32 step) {
+    function _verifyStep(uint64 book_, Outcome calldata outcome, bytes32[] calldata bids, bytes32[] calldata offers)
+        private
+        returns (bool stands, uint32 step)
+    {
         Record storage record = records_[book_];
         BookStatus status = _statusOf(book_, record.isCleared);
         if (status == BookStatus.Open) revert GateOpen(book_, _closesAt(book_ / 2));
@@ -466,10 +473,8 @@ contract Market is IMarket, EIP712 {
             session = stored;
             if (session.outcomeHash != outcomeHash) revert OutcomeChanged(session.outcomeHash);
         }
-        _verifySide(book_, true, outcome, outcome.bidMarginWh, outcome.bidRestWh, outcome.bidCut, bids, session.bids);
-        _verifySide(
-            book_, false, outcome, outcome.offerMarginWh, outcome.offerRestWh, outcome.offerCut, offers, session.offers
-        );
+        _verifySide(book_, _claimOf(outcome, true), bids, session.bids);
+        _verifySide(book_, _claimOf(outcome, false), offers, session.offers);
         if (session.bids.count > liveBids) revert TooManyOrders(book_, session.bids.count, liveBids);
         if (session.offers.count > liveOffers) revert TooManyOrders(book_, session.offers.count, liveOffers);
         emit ClearingStep(book_, msg.sender, step, uint32(bids.length), uint32(offers.length));
@@ -490,19 +495,8 @@ contract Market is IMarket, EIP712 {
     }
 
     /// @dev Follows the curve of one side through further orders. Sums cannot overflow: what is shown is live, and shown once.
-    function _verifySide(
-        uint64 book_,
-        bool isBid,
-        Outcome calldata outcome,
-        uint256 marginWh,
-        uint256 restWh,
-        Cut memory cut,
-        bytes32[] calldata hashes,
-        Side memory side
-    ) private view {
-        uint256 place = OrderWord.place(book_, isBid);
-        uint256 volumeWh = outcome.volumeWh;
-        uint256 clearingPrice = outcome.priceMicroEurPerKwh;
+    function _verifySide(uint64 book_, Claim memory claim, bytes32[] calldata hashes, Side memory side) private view {
+        uint256 place = OrderWord.place(book_, claim.isBid);
         for (uint256 i = 0; i < hashes.length; ++i) {
             bytes32 orderHash = hashes[i];
             uint256 word = orders_[orderHash];
@@ -510,41 +504,59 @@ contract Market is IMarket, EIP712 {
                 if (word.status() != OrderStatus.Live) revert OrderNotLive(orderHash);
                 revert WrongBook(orderHash, book_);
             }
-            uint32 price = word.priceMicroEurPerKwh();
-            if (side.count != 0) {
-                bool follows = price == side.lastPrice ? orderHash > side.last : isBid == (price < side.lastPrice);
-                if (!follows) revert NotSorted(orderHash, side.last);
+            _verifyOrder(claim, side, orderHash, word.priceMicroEurPerKwh(), word.quantityWh());
+        }
+    }
+
+    function _verifyOrder(Claim memory claim, Side memory side, bytes32 orderHash, uint32 price, uint256 quantityWh)
+        private
+        pure
+    {
+        bool isBid = claim.isBid;
+        if (side.count != 0) {
+            bool follows = price == side.lastPrice ? orderHash > side.last : isBid == (price < side.lastPrice);
+            if (!follows) revert NotSorted(orderHash, side.last);
+        }
+        unchecked {
+            uint256 volumeWh = claim.volumeWh;
+            uint256 beforeWh = side.quantityWh;
+            uint256 afterWh = beforeWh + quantityWh;
+            (side.last, side.lastPrice, side.quantityWh) = (orderHash, price, uint64(afterWh));
+            ++side.count;
+            if (beforeWh < volumeWh && volumeWh <= afterWh) side.priceAtVolume = price;
+            if (beforeWh <= volumeWh && volumeWh < afterWh) side.priceBeyond = price;
+            if (volumeWh == 0) return;
+            if (price != claim.price) {
+                if (isBid == (price > claim.price)) side.betterWh += uint64(quantityWh);
+                return;
             }
-            unchecked {
-                uint256 quantityWh = word.quantityWh();
-                uint256 beforeWh = side.quantityWh;
-                uint256 afterWh = beforeWh + quantityWh;
-                (side.last, side.lastPrice, side.quantityWh) = (orderHash, price, uint64(afterWh));
-                ++side.count;
-                if (beforeWh < volumeWh && volumeWh <= afterWh) side.priceAtVolume = price;
-                if (beforeWh <= volumeWh && volumeWh < afterWh) side.priceBeyond = price;
-                if (volumeWh == 0) continue;
-                if (price != clearingPrice) {
-                    if (isBid == (price > clearingPrice)) side.betterWh += uint64(quantityWh);
-                    continue;
-                }
-                side.marginWh += uint64(quantityWh);
-                // A margin that was proposed wrong is found in the end.
-                if (marginWh == 0) continue;
-                (uint256 floorWh, uint256 fraction) = ProRata.share(quantityWh, restWh, marginWh);
-                side.floorsWh += uint64(floorWh);
-                if (ProRata.isChosen(cut, fraction, orderHash)) {
-                    ++side.chosen;
-                    if (ProRata.isLast(cut, fraction, orderHash)) side.named = true;
-                }
+            side.marginWh += uint64(quantityWh);
+            // A margin that was claimed wrong is found in the end.
+            if (claim.marginWh == 0) return;
+            (uint256 floorWh, uint256 fraction) = ProRata.share(quantityWh, claim.restWh, claim.marginWh);
+            side.floorsWh += uint64(floorWh);
+            if (ProRata.isChosen(claim.cut, fraction, orderHash)) {
+                ++side.chosen;
+                if (ProRata.isLast(claim.cut, fraction, orderHash)) side.named = true;
             }
         }
+    }
+
+    function _claimOf(Outcome memory outcome, bool isBid) private pure returns (Claim memory) {
+        return Claim({
+            isBid: isBid,
+            volumeWh: outcome.volumeWh,
+            price: outcome.priceMicroEurPerKwh,
+            marginWh: isBid ? outcome.bidMarginWh : outcome.offerMarginWh,
+            restWh: isBid ? outcome.bidRestWh : outcome.offerRestWh,
+            cut: isBid ? outcome.bidCut : outcome.offerCut
+        });
     }
 
     /// @dev All orders were shown. b falls and s rises, so that Q* is the largest q with b(q) >= s(q) exactly if that holds for Q* and not
     /// for Q* + 1. Of the first Q* Wh of a side none is worse than p*, and every better one is among them: so the rest that the margin
     /// shares is not negative, and not more than the margin.
-    function _requireRight(Outcome calldata outcome, Side memory bids, Side memory offers) private pure {
+    function _requireRight(Outcome memory outcome, Side memory bids, Side memory offers) private pure {
         uint64 volumeWh = outcome.volumeWh;
         if (volumeWh > bids.quantityWh || volumeWh > offers.quantityWh) revert VolumeTooLarge(volumeWh);
         uint32 expected = 0;
@@ -560,24 +572,19 @@ contract Market is IMarket, EIP712 {
         if (moreBids && moreOffers && bids.priceBeyond >= offers.priceBeyond) revert VolumeNotLargest(volumeWh);
         uint32 proposed = outcome.priceMicroEurPerKwh;
         if (proposed != expected) revert WrongPrice(proposed, expected);
-        _requireShares(true, volumeWh, bids, outcome.bidMarginWh, outcome.bidRestWh, outcome.bidCut);
-        _requireShares(false, volumeWh, offers, outcome.offerMarginWh, outcome.offerRestWh, outcome.offerCut);
+        _requireShares(_claimOf(outcome, true), bids);
+        _requireShares(_claimOf(outcome, false), offers);
     }
 
-    function _requireShares(
-        bool isBid,
-        uint64 volumeWh,
-        Side memory side,
-        uint64 marginWh,
-        uint64 restWh,
-        Cut calldata cut
-    ) private pure {
-        uint64 expectedRestWh = volumeWh - side.betterWh;
-        if (marginWh != side.marginWh || restWh != expectedRestWh) {
-            revert WrongMargin(isBid, side.marginWh, expectedRestWh);
+    function _requireShares(Claim memory claim, Side memory side) private pure {
+        uint256 restWh = claim.volumeWh - side.betterWh;
+        if (claim.marginWh != side.marginWh || claim.restWh != restWh) {
+            revert WrongMargin(claim.isBid, side.marginWh, uint64(restWh));
         }
         uint256 left = restWh - side.floorsWh;
-        if (!ProRata.isRight(cut, side.chosen, side.named, left)) revert WrongCut(isBid, side.chosen, left);
+        if (!ProRata.isRight(claim.cut, side.chosen, side.named, left)) {
+            revert WrongCut(claim.isBid, side.chosen, left);
+        }
     }
 
     // --- application -------------------------------------------------------------------------------------------------
@@ -592,61 +599,45 @@ contract Market is IMarket, EIP712 {
     {
         Record storage record = records_[book_];
         ++record.applied;
-        record.bidWh = _applySide(
-            book_, true, outcome, outcome.bidMarginWh, outcome.bidRestWh, outcome.bidCut, bids, record.bidWh
-        );
-        record.offerWh = _applySide(
-            book_, false, outcome, outcome.offerMarginWh, outcome.offerRestWh, outcome.offerCut, offers, record.offerWh
-        );
+        record.bidWh = _applySide(book_, _claimOf(outcome, true), bids, record.bidWh);
+        record.offerWh = _applySide(book_, _claimOf(outcome, false), offers, record.offerWh);
     }
 
     /// @return where the step's fills end on the axis
-    function _applySide(
-        uint64 book_,
-        bool isBid,
-        Outcome memory outcome,
-        uint256 marginWh,
-        uint256 restWh,
-        Cut memory cut,
-        bytes32[] calldata hashes,
-        uint64 startWh
-    ) private returns (uint64) {
+    function _applySide(uint64 book_, Claim memory claim, bytes32[] calldata hashes, uint64 startWh)
+        private
+        returns (uint64)
+    {
         for (uint256 i = 0; i < hashes.length; ++i) {
             bytes32 orderHash = hashes[i];
             uint256 word = orders_[orderHash];
-            uint32 fillWh = 0;
-            uint32 price = word.priceMicroEurPerKwh();
-            if (outcome.volumeWh != 0) {
-                if (price == outcome.priceMicroEurPerKwh) {
-                    (uint256 floorWh, uint256 fraction) = ProRata.share(word.quantityWh(), restWh, marginWh);
-                    fillWh = uint32(floorWh + (ProRata.isChosen(cut, fraction, orderHash) ? 1 : 0));
-                } else if (isBid == (price > outcome.priceMicroEurPerKwh)) {
-                    fillWh = word.quantityWh();
-                }
-            }
-            _applyOrder(book_, orderHash, word, outcome.priceMicroEurPerKwh, fillWh, startWh);
+            uint32 fillWh = _fillOf(claim, orderHash, word);
+            _applyOrder(book_, orderHash, word, claim.isBid ? claim.price : BOND_MICRO_EUR_PER_KWH, fillWh, startWh);
             startWh += fillWh;
         }
         return startWh;
     }
 
-    function _applyOrder(
-        uint64 book_,
-        bytes32 orderHash,
-        uint256 word,
-        uint32 clearingPrice,
-        uint32 fillWh,
-        uint64 startWh
-    ) private {
+    function _fillOf(Claim memory claim, bytes32 orderHash, uint256 word) private pure returns (uint32) {
+        if (claim.volumeWh == 0) return 0;
+        uint256 price = word.priceMicroEurPerKwh();
+        if (price != claim.price) return claim.isBid == (price > claim.price) ? word.quantityWh() : 0;
+        (uint256 floorWh, uint256 fraction) = ProRata.share(word.quantityWh(), claim.restWh, claim.marginWh);
+        return uint32(floorWh + (ProRata.isChosen(claim.cut, fraction, orderHash) ? 1 : 0));
+    }
+
+    /// @param rate at which the order still holds money for its fill
+    function _applyOrder(uint64 book_, bytes32 orderHash, uint256 word, uint256 rate, uint32 fillWh, uint64 startWh)
+        private
+    {
         uint256 number = word.district();
-        bool isBid = word.isBid();
         uint256 boughtBeforeWh = 0;
         if (fillWh != 0) {
-            if (!isBid) _addSold(number, book_ / 2, fillWh);
+            if (!word.isBid()) _addSold(number, book_ / 2, fillWh);
             else if (book_ % 2 == 1) boughtBeforeWh = _addBought(number, book_ / 2, fillWh);
         }
         orders_[orderHash] = OrderWord.applied(fillWh, startWh, boughtBeforeWh);
-        uint256 surplus = _needed(word) - Money.up(fillWh, isBid ? clearingPrice : BOND_MICRO_EUR_PER_KWH);
+        uint256 surplus = _needed(word) - Money.up(fillWh, rate);
         if (surplus != 0) escrow.unhold(traders_[number].ownerOrg, surplus);
         if (book_ % 2 == 1) _closeAttributes(book_, traders_[number].districtId, word.quantityWh() - fillWh);
         emit OrderApplied(orderHash, book_, fillWh, startWh, uint64(boughtBeforeWh));

@@ -86,9 +86,7 @@ contract EscrowTest is MarketFixture {
         vm.startPrank(harbourOwner);
         vm.expectRevert(IEscrow.ZeroAmount.selector);
         escrow.withdraw(HARBOUR_OWNERS, 0, harbourOwner);
-        vm.expectRevert(
-            abi.encodeWithSelector(IEscrow.InsufficientFree.selector, HARBOUR_OWNERS, WEALTH, WEALTH + 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IEscrow.InsufficientFree.selector, HARBOUR_OWNERS, WEALTH, WEALTH + 1));
         escrow.withdraw(HARBOUR_OWNERS, WEALTH + 1, harbourOwner);
         vm.expectPartialRevert(IEscrow.InsufficientFree.selector);
         escrow.withdraw(HARBOUR_OWNERS, type(uint256).max, harbourOwner);

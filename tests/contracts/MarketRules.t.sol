@@ -22,9 +22,7 @@ contract MarketRulesTest is MarketFixture {
     }
 
     function _refused(Terms memory wrong, string memory name, uint256 value, uint256 least, uint256 greatest) private {
-        vm.expectRevert(
-            abi.encodeWithSelector(IMarketRules.TermOutOfRange.selector, name, value, least, greatest)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IMarketRules.TermOutOfRange.selector, name, value, least, greatest));
         this.deployRules(wrong);
     }
 
@@ -153,9 +151,7 @@ contract MarketRulesTest is MarketFixture {
         rules.publishImbalance(FIRST_HOUR, _prices(1, 7));
 
         vm.startPrank(publisher);
-        vm.expectRevert(
-            abi.encodeWithSelector(IMarketRules.HourNotOver.selector, FIRST_HOUR + 4, _closeOf(DAY, 4))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IMarketRules.HourNotOver.selector, FIRST_HOUR + 4, _closeOf(DAY, 4)));
         rules.publishImbalance(FIRST_HOUR, _prices(5, 7));
         vm.expectRevert(abi.encodeWithSelector(IMarketRules.HoursOfSeveralDays.selector, FIRST_HOUR, 0));
         rules.publishImbalance(FIRST_HOUR, _prices(0, 7));

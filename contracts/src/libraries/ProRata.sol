@@ -14,7 +14,11 @@ library ProRata {
     /// @notice The share rounded down, and the numerator of what was cut off (over `sum`).
     /// @dev Cannot overflow: quantities are below 2**32 and sums below 2**96 in Wh, fractions below `sum`.
     /// @param sum not 0
-    function share(uint256 quantity, uint256 rest, uint256 sum) internal pure returns (uint256 floor, uint256 fraction) {
+    function share(uint256 quantity, uint256 rest, uint256 sum)
+        internal
+        pure
+        returns (uint256 floor, uint256 fraction)
+    {
         unchecked {
             uint256 product = quantity * rest;
             floor = product / sum;
