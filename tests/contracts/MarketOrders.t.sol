@@ -486,8 +486,9 @@ contract MarketOrdersTest is MarketFixture {
         t = trade(HARBOUR, HILL, 1000, 10);
         t.expiry = START - 1;
         _refusedTrade(t, abi.encodeWithSelector(IMarket.OrderExpired.selector, START - 1));
+        uint256 all = escrow.free(HILL_OWNERS);
         vm.prank(hillOwner);
-        escrow.withdraw(HILL_OWNERS, escrow.free(HILL_OWNERS), hillOwner);
+        escrow.withdraw(HILL_OWNERS, all, hillOwner);
         t = trade(HARBOUR, HILL, 1000, 10);
         _refusedTrade(t, abi.encodeWithSelector(IEscrow.InsufficientFree.selector, HILL_OWNERS, 0, 10));
         assertEq(market.soldWh(HARBOUR, HOUR), 1000);

@@ -246,12 +246,12 @@ contract MarketRandomTest is ClearingFixture {
         // Trading keys were set for HARBOUR, QUAY, HILL, VALLEY: numbers 1 to 4.
         uint256 number = isBid ? 3 : 1;
         for (uint256 i = 0; i < count; ++i) {
-            uint256 at = first + i;
-            ids[i] = v.ids[at];
+            uint256 index = first + i;
+            ids[i] = v.ids[index];
             uint256 word = 1 | (uint256(PLAIN) << 8) | ((isBid ? uint256(1) : 0) << 41) | (number << 64)
-                | (v.quantities[at] << 96) | (v.prices[at] << 128);
+                | (v.quantities[index] << 96) | (v.prices[index] << 128);
             vm.store(address(market), keccak256(abi.encode(ids[i], ORDERS_SLOT)), bytes32(word));
-            held += up(v.quantities[at], isBid ? v.prices[at] : BOND);
+            held += up(v.quantities[index], isBid ? v.prices[index] : BOND);
         }
         vm.prank(address(market));
         escrow.hold(isBid ? HILL_OWNERS : HARBOUR_OWNERS, held);

@@ -30,8 +30,8 @@ library PlainClearing {
     }
 
     /// @return exists whether the side has a q-th Wh
-    /// @return price of the q-th Wh of the sorted side, q from 1
-    function curve(Entry[] memory side, uint256 q) internal pure returns (bool exists, uint256 price) {
+    /// @return priceThere price of the q-th Wh of the sorted side, q from 1
+    function curve(Entry[] memory side, uint256 q) internal pure returns (bool exists, uint256 priceThere) {
         uint256 sum = 0;
         for (uint256 i = 0; i < side.length; ++i) {
             sum += side[i].quantityWh;
