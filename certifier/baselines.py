@@ -40,7 +40,7 @@ def event_baseline(
     history = History(
         known,
         versions[0].from_day if versions else open_day + 1,
-        frozenset(event_days(connection, district_id)),
+        frozenset(event_days(connection, district_id, opened_s)),
         frozenset(connection.execute(select(tables.holidays.c.day)).scalars()),
     )
     method = next(kind for kind in BaselineMethod if kind.label == event.method)
@@ -50,14 +50,15 @@ def event_baseline(
         return None
 
 
-def event_days(connection: Connection, district_id: str) -> list[int]:
-    """Days on which a district took part in an event that was not withdrawn."""
+def event_days(connection: Connection, district_id: str, decided_by_s: int) -> list[int]:
+    """Days of events that a district enrolled in, not withdrawn, whose enrolment was over by then."""
     opened, enrolled, ends = tables.response_events, tables.enrolments, tables.response_ends
     hours = connection.execute(
         select(opened.c.start_hour)
         .join(enrolled, enrolled.c.event_id == opened.c.event_id)
         .outerjoin(ends, (ends.c.event_id == opened.c.event_id) & (ends.c.kind == "withdrawn"))
         .where(enrolled.c.district_id == district_id, ends.c.kind.is_(None))
+        .where(opened.c.enrol_until <= decided_by_s)
     ).scalars()
     return [day_of_hour(hour) for hour in hours]
 

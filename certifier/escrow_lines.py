@@ -7,7 +7,7 @@ refers to the one of them that concerns its account, names its amount if one doe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -77,6 +77,54 @@ def lines(event: events.Event) -> list[Line]:
 
 def _purse(is_response: bool) -> str:
     return RESPONSE if is_response else TRADE
+
+
+class FollowUps(NamedTuple):
+    """What follow-up settlements did with money, which the escrow announces only in part.
+
+    After TradeFollowedUp the escrow first sets off what the receiver owes the payer (DebtPaid, without
+    money), then moves free money of the payer as far as it reaches, then says what is still owed (Owed).
+    """
+
+    moved: dict[int, tuple[Line, Line]]
+    """By the log of TradeFollowedUp: the free money that moved."""
+    set_off: frozenset[int]
+    """Logs of DebtPaid that only set off."""
+
+
+def follow_ups(
+    logged: Sequence[tuple[int, str, events.Event]], owner: Callable[[str], str | None]
+) -> FollowUps:
+    """The follow-ups among a block's logs (index, transaction, event)."""
+    moved: dict[int, tuple[Line, Line]] = {}
+    set_off: set[int] = set()
+    for place, (log_index, transaction_hash, event) in enumerate(logged):
+        if not isinstance(event, market_events.TradeFollowedUp) or not event.to_seller:
+            continue
+        seller, buyer = owner(event.seller_district_id), owner(event.buyer_district_id)
+        payer, receiver = (buyer, seller) if event.to_seller > 0 else (seller, buyer)
+        if payer is None or receiver is None:
+            continue
+        amount = abs(event.to_seller)
+        following = [entry for entry in logged[place + 1 : place + 3] if entry[1] == transaction_hash]
+        for index, _, step in following:
+            match step:
+                case market_events.DebtPaid(debtor, creditor, part) if (debtor, creditor) == (
+                    receiver,
+                    payer,
+                ):
+                    amount -= part
+                    set_off.add(index)
+                case market_events.Owed(debtor, creditor, part) if (debtor, creditor) == (payer, receiver):
+                    amount -= part
+                case _:
+                    break
+        if amount:
+            moved[log_index] = (
+                Line(payer, "follow_up_payment", receiver, TRADE, free_change=-amount),
+                Line(receiver, "follow_up_receipt", payer, TRADE, free_change=amount),
+            )
+    return FollowUps(moved, frozenset(set_off))
 
 
 class Occasions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Table, insert, select
 from certifier import market_tables as tables
 from certifier import store
 from certifier.derivation import Derivation
-from certifier.escrow_lines import Occasions, columns, lines
+from certifier.escrow_lines import FollowUps, Line, Occasions, columns, follow_ups, lines
 from certifier.metered import MeteredDays
 from certifier.order_check import OrderCheck
-from certifier.response_check import ResponseCheck
+from certifier.response_check import ResponseCheck, known
 from certifier.settlement_check import SettlementCheck
 from contracts import events, market_events, response_events
 from contracts.hour import day_of_hour
@@ -61,12 +61,14 @@ class MarketWriter:
         self._transaction_hash = ""
         self._time_s = 0
         self._occasions: Occasions | None = None
+        self._follow_ups = FollowUps({}, frozenset())
         self._owners: dict[str, str | None] = {}
 
     def begin_block(self, logged: Sequence[tuple[int, str, events.Event]], time_s: int) -> None:
         """The block whose logs come next."""
         self._time_s = time_s
         self._occasions = Occasions(logged, self._owner, self._order_owner)
+        self._follow_ups = follow_ups(logged, self._owner)
 
     def write(self, event: events.Event, block_number: int, log_index: int, transaction_hash: str) -> None:
         """Write one log."""
@@ -105,8 +107,15 @@ class MarketWriter:
 
     def _money(self, event: events.Event) -> bool:
         found = lines(event)
-        if not found or self._occasions is None:
+        if not found:
             return False
+        if self._place["log_index"] in self._follow_ups.set_off:
+            found = [replace(line, kind="debt_set_off", free_change=0) for line in found if line.owed_change]
+        self._write_lines(found)
+        return True
+
+    def _write_lines(self, found: Sequence[Line]) -> None:
+        assert self._occasions is not None
         rows = []
         for line in found:
             reference, explanation = self._occasions.of(
@@ -121,7 +130,6 @@ class MarketWriter:
                 }
             )
         self._insert_parts(tables.escrow_lines, rows)
-        return True
 
     def _trading(self, event: events.Event) -> bool:
         match event:
@@ -228,6 +236,7 @@ class MarketWriter:
                 )
             case market_events.TradeFollowedUp():
                 self._followed_up(event)
+                self._write_lines(self._follow_ups.moved.get(self._place["log_index"], ()))
             case market_events.HourSettled():
                 self._insert(tables.settled_hours, **asdict(event))
                 self._settlements.settled(event)
@@ -356,8 +365,8 @@ class MarketWriter:
                     "event_id": event.event_id,
                     "district_id": event.district_id,
                     "hour": hour,
-                    "baseline_wh": event.baseline_wh[place],
-                    "measured_wh": event.measured_wh[place],
+                    "baseline_wh": known(event.baseline_wh[place]),
+                    "measured_wh": known(event.measured_wh[place]),
                     "response_wh": event.response_wh[place],
                     "own_baseline_wh": own[place].baseline_wh,
                     "own_measured_wh": own[place].measured_wh,

@@ -29,6 +29,15 @@ class OwnHour(NamedTuple):
     response_wh: int | None = None
 
 
+UNKNOWN_WH = -(2**63)
+"""How the contract writes that there is no baseline, or that an hour is not complete."""
+
+
+def known(energy_wh: int) -> int | None:
+    """What the contract states; None for what it does not know."""
+    return None if energy_wh == UNKNOWN_WH else energy_wh
+
+
 class ResponseCheck:
     """Judges measurements and payments within one transaction of the projection."""
 
@@ -73,9 +82,11 @@ class ResponseCheck:
                 claimed_wh(self._connection, event.district_id, hour),
             )
             own = OwnHour(baseline_wh, measured_wh, counts)
-            chain = OwnHour(event.baseline_wh[place], event.measured_wh[place], event.response_wh[place])
+            chain = OwnHour(
+                known(event.baseline_wh[place]), known(event.measured_wh[place]), event.response_wh[place]
+            )
             for name, of_chain, computed in zip(OwnHour._fields, chain, own, strict=True):
-                if computed is not None and computed != of_chain:
+                if computed != of_chain:
                     self._alarm(event, f"{name}/{format_hour_utc(hour)}", of_chain, computed, name)
             found.append(own)
         return found

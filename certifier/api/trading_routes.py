@@ -240,7 +240,7 @@ def _cancellation_call(request: Request, relayer: Relayer, body: bytes) -> _Call
     order = _recorded(request.app.state.store, document.cancellation)
     _require_key(relayer, order.district_id, _signer(document))
     identity = "0x" + document.cancellation.order_hash.hex()
-    return _Call(identity, encode_cancel_order(order, document.signature))
+    return _Call(identity, encode_cancel_order(document.cancellation.order_hash, document.signature))
 
 
 def _trade_call(request: Request, relayer: Relayer, body: bytes) -> _Call:

@@ -68,6 +68,9 @@ _LINES: Final = {
     "debt": "Debt from a follow-up",
     "debt_payment": "Debt paid",
     "debt_receipt": "Debt received",
+    "debt_set_off": "Debt set off",
+    "follow_up_payment": "Paid in a follow-up",
+    "follow_up_receipt": "Received in a follow-up",
     "share_paid": "Share paid",
     "share_received": "Share received",
 }

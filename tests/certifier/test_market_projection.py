@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from certifier import escrow_queries, market_queries, queries
+from certifier import escrow_queries, market_queries, queries, response_queries
 from certifier.market_views import StatementLine
 from certifier.projection import Projection
 from certifier.store import Store, content
-from contracts import events, market_events
+from contracts import events, market_events, response_events
+from contracts.account import Account
 from tests.certifier.trading_story import (
     CHAIN_ID,
     DEPOSIT,
@@ -20,6 +21,7 @@ from tests.certifier.trading_story import (
     RULES,
     Change,
     Story,
+    responded,
     told,
 )
 
@@ -190,3 +192,89 @@ def test_accounts_are_those_of_the_owners(opened: Store) -> None:
     with opened.read() as connection:
         names = [account.account for account in escrow_queries.accounts(connection)]
     assert names == sorted([*DISTRICTS.values(), "grid-co"])
+
+
+def test_a_follow_up_moves_money_owes_the_rest_and_sets_debts_off(story: Story, tmp_path: Path) -> None:
+    west, south = Account("coop-west"), Account("coop-south")
+    trade = bytes.fromhex("07" * 32)
+
+    def followed_up(round_: int, to_seller: int) -> market_events.TradeFollowedUp:
+        return market_events.TradeFollowedUp(trade, "west", "south", NOON, round_, 5, 0, to_seller)
+
+    longer = Story(blocks=list(story.blocks))
+    time_s = story.blocks[-1].time_s
+    longer.tell(time_s + 60, [followed_up(2, -500), market_events.Owed(west, south, 100)])
+    longer.tell(time_s + 120, [followed_up(3, 40), market_events.DebtPaid(west, south, 30)])
+    longer.tell(time_s + 180, [market_events.DebtPaid(west, south, 70)])
+    store = projected(tmp_path, longer, len(story.blocks))
+    projection = Projection(store, CHAIN_ID, LEDGER, RULES)
+
+    def accounts() -> list[tuple[int, int]]:
+        with store.read() as connection:
+            found = [escrow_queries.account(connection, name) for name in (west, south)]
+        return [(account.free_micro_eur, account.owed_micro_eur) for account in found]
+
+    (free, owed), (other, _) = accounts()
+    assert owed == 0
+    projection.apply(longer.blocks[-3:-2])
+    assert accounts() == [(free - 400, 100), (other + 400, 0)]
+    projection.apply(longer.blocks[-2:-1])
+    assert accounts() == [(free - 400 + 10, 70), (other + 400 - 10, 0)]
+    projection.apply(longer.blocks[-1:])
+    assert accounts() == [(free - 460, 0), (other + 460, 0)]
+    with store.read() as connection:
+        kinds = [line.kind for line in escrow_queries.statement(connection, west)[-5:]]
+    assert kinds == ["follow_up_payment", "debt", "follow_up_receipt", "debt_set_off", "debt_payment"]
+    store.close()
+
+
+def test_progress_before_the_contract_measures_is_what_it_measures(tmp_path: Path) -> None:
+    story = responded()
+    measured = next(
+        place
+        for place, block in enumerate(story.blocks)
+        if any(isinstance(logged.event, response_events.Measured) for logged in block.events)
+    )
+    store = projected(tmp_path, story, measured)
+    with store.read() as connection:
+        assert response_queries.response_event(connection, 1).state == "over"
+        live = response_queries.progress(connection, 1)
+    assert not any(hour.final for hour in live)
+    Projection(store, CHAIN_ID, LEDGER, RULES).apply(story.blocks[measured:])
+    with store.read() as connection:
+        assert queries.alarms(connection) == []
+        final = response_queries.progress(connection, 1)
+        assert [hour.model_copy(update={"final": True}) for hour in live] == final
+        assert response_queries.response_event(connection, 1).state == "settled"
+        lines = {line.district_id: line for line in response_queries.statement(connection, 1)}
+        operator = escrow_queries.account(connection, "grid-co")
+    assert lines["south"].penalty_micro_eur == 0 < lines["east"].penalty_micro_eur
+    paid = sum(line.net_micro_eur for line in lines.values())
+    assert operator.balance_micro_eur == operator.free_micro_eur == DEPOSIT - paid
+    store.close()
+
+
+def response_one_more(event: events.Event) -> events.Event:
+    if isinstance(event, response_events.Measured):
+        return replace(event, response_wh=(event.response_wh[0] + 1, *event.response_wh[1:]))
+    return event
+
+
+def baseline_one_more(event: events.Event) -> events.Event:
+    if isinstance(event, response_events.Measured):
+        return replace(event, baseline_wh=tuple(value + 1 for value in event.baseline_wh))
+    return event
+
+
+def penalty_one_less(event: events.Event) -> events.Event:
+    if isinstance(event, response_events.ResponsePaid) and event.penalty:
+        return replace(event, penalty=event.penalty - 1)
+    return event
+
+
+@pytest.mark.parametrize("change", [response_one_more, baseline_one_more, penalty_one_less])
+def test_a_response_that_the_logs_do_not_give_is_an_alarm(change: Change, tmp_path: Path) -> None:
+    store = projected(tmp_path, responded(change))
+    with store.read() as connection:
+        assert {alarm.kind for alarm in queries.alarms(connection)} == {"response"}
+    store.close()
