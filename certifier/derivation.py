@@ -319,6 +319,8 @@ def _hour_row(source: str, hour: Weights, judged: HourAssessment) -> dict[str, A
         "import_load_wh": flows.import_load_wh,
         "import_storage_wh": flows.import_storage_wh,
         "import_rest_wh": flows.import_rest_wh,
+        "attributes_out_wh": flows.attributes_out_wh,
+        "attributes_in_wh": flows.attributes_in_wh,
         "imbalance_wh": flows.imbalance_wh,
         "bound_row": judged.row.name.lower(),
         "complete": judged.complete,

@@ -11,8 +11,10 @@ from certifier import store
 from certifier.assessment import day_readings, sections
 from certifier.boundary import Boundaries, Manifest
 from certifier.certificates import certificate
+from certifier.market_queries import hour_claims, settled_trades
+from certifier.market_views import ReadingLineage
 from certifier.queries import NotFound, latest_verdict, to_date, to_time
-from certifier.views import Batch, BatchReference, Reading, ReadingLineage, Verdict
+from certifier.views import Batch, BatchReference, Reading, Verdict
 from contracts.hour import (
     day_of_hour,
     first_hour,
@@ -188,6 +190,8 @@ def reading(connection: Connection, point_id: str, hour: int) -> ReadingLineage:
         district_id=district_id,
         readings=readings,
         batches=batches,
+        claims=hour_claims(connection, district_id, hour, hour + 1),
+        settled_trades=[trade for _, trade in settled_trades(connection, district_id, hour, hour + 1)],
         **_resting(connection, district_id, day),
     )
 

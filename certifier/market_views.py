@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from certifier.views import View
+from certifier.views import BatchReference, Reading, Verdict, View
 
 Side = Literal["bid", "offer"]
 BookState = Literal["open", "frozen", "cleared", "void"]
@@ -265,3 +265,20 @@ class Carried(View):
     identity: str = Field(description="Hash of the order or trade")
     transaction_hash: str
     block_number: int
+
+
+class ReadingLineage(View):
+    """From a reading to what rests on it."""
+
+    point_id: str
+    start_time_utc: datetime
+    district_id: str
+    readings: list[Reading]
+    batches: list[BatchReference]
+    assessments: list[str]
+    verdicts: list[Verdict]
+    certificate_numbers: list[int]
+    claims: list[HourClaims] = Field(description="Who claims which part of the district's hour")
+    settled_trades: list[SettledTrade] = Field(
+        description="Trades of the hour that the district sold or bought, in the other's lineage too"
+    )

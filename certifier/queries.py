@@ -257,6 +257,8 @@ _JUDGED = (
     "import_load_wh",
     "import_storage_wh",
     "import_rest_wh",
+    "attributes_out_wh",
+    "attributes_in_wh",
     "imbalance_wh",
     "factor_source",
     "average_factor",

@@ -309,6 +309,8 @@ hour_balances = Table(
     integer("import_load_wh"),
     integer("import_storage_wh"),
     integer("import_rest_wh"),
+    integer("attributes_out_wh"),
+    integer("attributes_in_wh"),
     integer("imbalance_wh"),
     text("bound_row"),
     flag("complete"),

@@ -175,6 +175,12 @@ class HourBalance(View):
     import_load_wh: int | None
     import_storage_wh: int | None
     import_rest_wh: int | None
+    attributes_out_wh: int | None = Field(
+        description="Export that buyers took over with its attributes (domain.md §6): it does not count here"
+    )
+    attributes_in_wh: int | None = Field(
+        description="Import that came with its attributes: it is not weighted here, of load first"
+    )
     imbalance_wh: int | None
     factor_source: str | None = Field(description="published, parent, static, lacking or pending")
     average_factor: int | None
@@ -349,19 +355,6 @@ class Batch(BatchReference):
     signature: str
     payload: str
     readings: list[Reading]
-
-
-class ReadingLineage(View):
-    """From a reading to what rests on it."""
-
-    point_id: str
-    start_time_utc: datetime
-    district_id: str
-    readings: list[Reading]
-    batches: list[BatchReference]
-    assessments: list[str]
-    verdicts: list[Verdict]
-    certificate_numbers: list[int]
 
 
 class Alarm(View):

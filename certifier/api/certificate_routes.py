@@ -22,6 +22,7 @@ from certifier.api.parameters import (
     time_of,
 )
 from certifier.api.problems import DOCUMENTED, ParameterInvalid
+from certifier.market_views import ReadingLineage
 from certifier.views import (
     Alarm,
     Assessment,
@@ -30,7 +31,6 @@ from certifier.views import (
     Certificate,
     CertificateEvent,
     FactorHour,
-    ReadingLineage,
     Scheme,
     Verdict,
 )
