@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 
 from certifier import market_tables, store
 from certifier.boundary import Boundaries, BoundaryVersion, DeclaredPoint, Manifest
-from certifier.plausibility import StorageDay, storage_day
+from certifier.plausibility import StorageDay, storage_day, usable_capacity_wh
 from contracts.energy import NO_DAY_ATTRIBUTES, Attributes, DayAssessment, assess_day
 from contracts.hour import HOURS_PER_DAY, hour_of_day
 from contracts.point import Kind
@@ -87,7 +87,7 @@ class DayReadings:
                     day,
                     ((record.draw_wh, record.supply_wh) for record in records),
                     point.efficiency_permille,
-                    point.nameplate_w,
+                    usable_capacity_wh(point.capacity_wh, point.nameplate_w),
                 )
         return found
 

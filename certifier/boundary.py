@@ -33,6 +33,7 @@ class DeclaredPoint:
     nameplate_w: int
     efficiency_permille: int
     register_digits: int
+    capacity_wh: int
 
     @property
     def cap_wh(self) -> int:
@@ -182,6 +183,7 @@ def _manifests(connection: Connection) -> dict[tuple[str, int], dict[str, Manife
                 row.nameplate_w,
                 row.efficiency_permille,
                 row.register_digits,
+                row.capacity_wh,
             )
         )
     found: dict[tuple[str, int], dict[str, Manifest]] = defaultdict(dict)

@@ -233,7 +233,7 @@ def _insert_hours(
             "lowest_mwh": entry.lowest_mwh,
             "highest_mwh": entry.highest_mwh,
             "throughput_wh": entry.throughput_wh,
-            "nameplate_w": entry.nameplate_w,
+            "capacity_wh": entry.capacity_wh,
         }
         for point_id, entry in readings.storage_days(day).items()
     ]

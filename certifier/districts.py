@@ -93,6 +93,7 @@ def district(connection: Connection, district_id: str) -> District:
             cap_wh=point.cap_wh,
             efficiency_permille=point.efficiency_permille,
             register_digits=point.register_digits,
+            capacity_wh=point.capacity_wh,
         )
         for manifest in (versions[-1].manifests.values() if versions else ())
         for private, declared in ((False, manifest.open), (True, manifest.members))

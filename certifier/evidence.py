@@ -125,6 +125,7 @@ def _signed_batch(row: Row[tuple[object, ...]]) -> SignedBatch:
         "stream": "private" if values["is_private"] else "open",
         "sequence": values["sequence"],
         "replaces": values["replaces"],
+        "changed_members": values["changed_members"],
         "payload": _hex(values["payload"]),
     }
     if values["is_adjustment"]:
@@ -134,7 +135,7 @@ def _signed_batch(row: Row[tuple[object, ...]]) -> SignedBatch:
             operator_signature=_hex(values["signature"]),
             auditor_signature=_hex(values["auditor_signature"]),
         )
-    return Batch(**common, changed_members=values["changed_members"], signature=_hex(values["signature"]))
+    return Batch(**common, signature=_hex(values["signature"]))
 
 
 class _LiveState:

@@ -1,8 +1,8 @@
 """Whether a stationary battery's metered charge and discharge can be a battery's (domain.md §2).
 
 A battery is implausible when no initial state of charge keeps it inside `[0, capacity]` with a margin of 5 %
-of its throughput. The registered declaration holds power and efficiency; where no capacity is registered, the
-energy of 24 hours at nameplate power stands for it, which no usual battery reaches.
+of its throughput. Where no capacity is registered, the energy of 24 hours at nameplate power stands for it,
+which no usual battery reaches.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class StorageDay:
     lowest_mwh: int
     highest_mwh: int
     throughput_wh: int
-    nameplate_w: int
+    capacity_wh: int
+    """Registered, or what stands for it (see `usable_capacity_wh`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,18 @@ class ImplausibleSpan:
         """The finding in words."""
         return (
             f"battery {point_id} would have to hold {self.swing_wh} Wh between its emptiest and fullest "
-            f"moment from {format_day(self.first_day)} to {format_day(self.last_day)}; with its nameplate "
-            f"power and 5 % of its throughput as margin {self.allowed_wh} Wh are possible"
+            f"moment from {format_day(self.first_day)} to {format_day(self.last_day)}; its capacity "
+            f"with 5 % of its throughput as margin allows {self.allowed_wh} Wh"
         )
 
 
+def usable_capacity_wh(registered_wh: int, nameplate_w: int) -> int:
+    """The registered capacity, or 24 hours at nameplate power where none is (0)."""
+    return registered_wh or nameplate_w * HOURS_PER_DAY
+
+
 def storage_day(
-    day: int, charge_discharge_wh: Iterable[tuple[int, int]], efficiency_permille: int, nameplate_w: int
+    day: int, charge_discharge_wh: Iterable[tuple[int, int]], efficiency_permille: int, capacity_wh: int
 ) -> StorageDay:
     """Sum up a battery's hours `(charge_wh, discharge_wh)` of one day."""
     stored = lowest = highest = throughput = 0
@@ -55,7 +61,7 @@ def storage_day(
         stored += charge_wh * efficiency_permille - discharge_wh * PERMILLE
         lowest, highest = min(lowest, stored), max(highest, stored)
         throughput += charge_wh + discharge_wh
-    return StorageDay(day, stored, lowest, highest, throughput, nameplate_w)
+    return StorageDay(day, stored, lowest, highest, throughput, capacity_wh)
 
 
 def implausible_span(days: Sequence[StorageDay]) -> ImplausibleSpan | None:
@@ -66,7 +72,7 @@ def implausible_span(days: Sequence[StorageDay]) -> ImplausibleSpan | None:
         highest = max(highest, stored + entry.highest_mwh)
         stored += entry.stored_mwh
         throughput += entry.throughput_wh
-        allowed_wh = entry.nameplate_w * HOURS_PER_DAY + throughput * MARGIN_PERCENT // 100
+        allowed_wh = entry.capacity_wh + throughput * MARGIN_PERCENT // 100
         swing_wh = -((lowest - highest) // PERMILLE)
         if swing_wh > allowed_wh:
             return ImplausibleSpan(days[0].day, entry.day, swing_wh, allowed_wh)

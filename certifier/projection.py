@@ -267,6 +267,7 @@ class _Writer:
             event.replaces,
             event.is_private,
             event.reason_hash,
+            event.changed_members,
             event.payload,
         )
         for signer, signature, role in (
@@ -279,6 +280,7 @@ class _Writer:
             event.is_private,
             is_adjustment=True,
             reason_hash=hexadecimal(event.reason_hash),
+            changed_members=event.changed_members,
             operator=event.operator,
             auditor=event.auditor,
             signature=event.operator_signature,
@@ -303,7 +305,6 @@ class _Writer:
             "transaction_hash": self._transaction_hash,
             "payload_hash": hexadecimal(keccak(event.payload)),
             "key": None,
-            "changed_members": 0,
             "payload": event.payload,
             "reason_hash": None,
             "operator": None,
@@ -429,6 +430,7 @@ class _Writer:
                 "register_digits": point.register_digits,
                 "efficiency_permille": point.efficiency_permille,
                 "nameplate_w": point.nameplate_w,
+                "capacity_wh": point.capacity_wh,
             }
             for is_private, position, point_id, point in _declared(event)
         ]

@@ -423,7 +423,7 @@ def implausible_storage(
     ):
         by_point.setdefault(row.point_id, []).append(
             StorageDay(
-                row.day, row.stored_mwh, row.lowest_mwh, row.highest_mwh, row.throughput_wh, row.nameplate_w
+                row.day, row.stored_mwh, row.lowest_mwh, row.highest_mwh, row.throughput_wh, row.capacity_wh
             )
         )
     found = []

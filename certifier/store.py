@@ -134,6 +134,7 @@ points = Table(
     integer("register_digits"),
     integer("efficiency_permille"),
     integer("nameplate_w"),
+    integer("capacity_wh"),
     Index("points_by_id", "point_id"),
 )
 meter_exchanges = fact("meter_exchanges", text("district_id"), text("old_serial"), text("new_serial"))
@@ -341,7 +342,7 @@ storage_days = Table(
     integer("lowest_mwh"),
     integer("highest_mwh"),
     integer("throughput_wh"),
-    integer("nameplate_w"),
+    integer("capacity_wh"),
 )
 alarms = Table(
     "alarms",

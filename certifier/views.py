@@ -118,6 +118,8 @@ class Point(View):
     cap_wh: int
     efficiency_permille: int
     register_digits: int
+    capacity_wh: int
+    """Usable energy of a battery; 0: not declared."""
 
 
 class BoundaryVersion(View):

@@ -21,13 +21,20 @@ class MemberDeclaration:
     efficiency_permille: int = 0
     register_digits: int = 0
     renewable: bool = False
+    capacity_wh: int = 0
 
     def __post_init__(self) -> None:
         name = f"member-0x{self.commitment.hex()[:12]}"
         if len(self.commitment) != 32:
             raise PointInvalid(f"{name}: commitment has {len(self.commitment)} bytes, not 32")
         PointDeclaration(
-            name, self.kind, self.nameplate_w, self.efficiency_permille, self.register_digits, self.renewable
+            name,
+            self.kind,
+            self.nameplate_w,
+            self.efficiency_permille,
+            self.register_digits,
+            self.renewable,
+            self.capacity_wh,
         )
         if not self.kind.may_be_private:
             raise PointInvalid(f"{name}: a {self.kind.name} point cannot be private")
@@ -73,24 +80,26 @@ def _abi(identifier: bytes, point: PointDeclaration | MemberDeclaration) -> tupl
         point.register_digits,
         point.efficiency_permille,
         point.nameplate_w,
+        point.capacity_wh,
     )
 
 
 def open_points(declared: Sequence[Any]) -> tuple[PointDeclaration, ...]:
     """Open points as an event of the Registry lists them."""
-    return tuple(
-        PointDeclaration(
-            to_text(p.id), Kind(p.kind), p.nameplateW, p.efficiencyPermille, p.registerDigits, p.renewable
-        )
-        for p in declared
-    )
+    return tuple(PointDeclaration(to_text(point.id), *_declared(point)) for point in declared)
 
 
 def member_points(declared: Sequence[Any]) -> tuple[MemberDeclaration, ...]:
     """Members' points as an event of the Registry lists them."""
-    return tuple(
-        MemberDeclaration(
-            p.id, Kind(p.kind), p.nameplateW, p.efficiencyPermille, p.registerDigits, p.renewable
-        )
-        for p in declared
+    return tuple(MemberDeclaration(point.id, *_declared(point)) for point in declared)
+
+
+def _declared(point: Any) -> tuple[Any, ...]:
+    return (
+        Kind(point.kind),
+        point.nameplateW,
+        point.efficiencyPermille,
+        point.registerDigits,
+        point.renewable,
+        point.capacityWh,
     )

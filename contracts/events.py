@@ -225,6 +225,7 @@ class AdjustmentBooked(Event):
     replaces: int
     is_private: bool
     reason_hash: bytes
+    changed_members: int
     operator: str
     auditor: str
     payload: bytes

@@ -128,6 +128,7 @@ class AdjustmentBatch(Part):
     sequence: Annotated[int, Field(ge=1, le=255)]
     replaces: Annotated[int, Field(ge=0, le=255)]
     reason_hash: Hash
+    changed_members: Annotated[int, Field(ge=0, lt=65536)]
     payload: Hex
     operator_signature: Hex
     auditor_signature: Hex

@@ -327,6 +327,7 @@ class _Days:
                 batch.replaces,
                 is_private=key.is_private,
                 reason_hash=unhex(batch.reason_hash),
+                changed_members=batch.changed_members,
                 payload=payload,
             )
             operator = message.signer(unhex(batch.operator_signature), self._domain)

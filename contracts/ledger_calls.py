@@ -105,6 +105,7 @@ class LedgerCalls(ContractCalls):
             adjustment.replaces,
             adjustment.is_private,
             adjustment.reason_hash,
+            adjustment.changed_members,
             adjustment.payload,
         )
         signatures = operator_signature, auditor_signature

@@ -14,6 +14,8 @@ _CARRIER_BASE: Final = 16
 MAX_CAP_WH: Final = 2**31 - 1
 """A record holds 31 bits of energy, so no point may be able to carry more in an hour."""
 
+MAX_CAPACITY_WH: Final = 2**32 - 1
+
 
 class PointInvalid(ValueError):
     """The declaration of a metering point contradicts itself or exceeds what a record can hold."""
@@ -79,6 +81,8 @@ class PointDeclaration:
     register_digits: int = 0
     """Decimal digits of the meter's register; 0 means 2^32 counts."""
     renewable: bool = False
+    capacity_wh: int = 0
+    """Usable energy of a stationary battery, Wh; 0: not declared."""
 
     def __post_init__(self) -> None:
         if not is_serial(self.serial):
@@ -99,6 +103,14 @@ class PointDeclaration:
             raise PointInvalid(
                 f"point {self.serial}: {self.register_digits} register digits are out of range; give 1 to "
                 "18, or 0 for a register of 2^32 counts"
+            )
+        if not 0 <= self.capacity_wh <= MAX_CAPACITY_WH:
+            raise PointInvalid(
+                f"point {self.serial}: capacity {self.capacity_wh} Wh is out of range 0 to {MAX_CAPACITY_WH}"
+            )
+        if self.capacity_wh and self.kind is not Kind.STORAGE:
+            raise PointInvalid(
+                f"point {self.serial}: a {self.kind.name} point has no capacity; only a STORAGE point does"
             )
 
     @property

@@ -238,8 +238,13 @@ _PRIVATE_TYPE: Final = keccak(
 )
 _ADJUSTMENT_TYPE: Final = keccak(
     b"Adjustment(bytes32 gatewayId,uint32 day,uint8 sequence,uint8 replaces,bool isPrivate,"
-    b"bytes32 reasonHash,bytes payload)"
+    b"bytes32 reasonHash,uint16 changedMembers,bytes payload)"
 )
+
+
+def _require_changed_members(changed_members: int) -> None:
+    if not 0 <= changed_members < 2**16:
+        raise ReadingInvalid(f"{changed_members} changed members are out of range 0 to 65535")
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +314,7 @@ class PrivateBatch(_Batch):
 
     def __post_init__(self) -> None:
         self._require_header()
-        if not 0 <= self.changed_members < 2**16:
-            raise ReadingInvalid(f"{self.changed_members} changed members are out of range 0 to 65535")
+        _require_changed_members(self.changed_members)
 
     def _fields(self) -> bytes:
         changed = self.changed_members.to_bytes(32, "big")
@@ -324,13 +328,18 @@ class Adjustment(_Batch):
     is_private: bool
     reason_hash: bytes
     """Keccak-256 of the document that gives the reason."""
+    changed_members: int
+    """In a private correction, the number of members whose readings changed; else 0."""
     payload: bytes
 
     def __post_init__(self) -> None:
         self._require_header()
         if len(self.reason_hash) != 32:
             raise ReadingInvalid(f"reason hash has {len(self.reason_hash)} bytes, not 32")
+        _require_changed_members(self.changed_members)
 
     def _fields(self) -> bytes:
         private = int(self.is_private).to_bytes(32, "big")
-        return _ADJUSTMENT_TYPE + self._header() + private + self.reason_hash + keccak(self.payload)
+        changed = self.changed_members.to_bytes(32, "big")
+        fields = self._header() + private + self.reason_hash + changed + keccak(self.payload)
+        return _ADJUSTMENT_TYPE + fields

@@ -250,6 +250,7 @@ class PointTable(_Table):
     sample_tolerance_s: int = Field(default=60, ge=0, le=1799)
     """How far from an hour's boundary a register value may be taken and still stand for it."""
     efficiency_permille: int = 0
+    capacity_wh: int = 0
     renewable: bool = False
     private: bool = False
     salt: Annotated[str, Field(pattern=r"^(0x)?[0-9a-f]{64}$")] | None = None
@@ -297,6 +298,7 @@ class PointTable(_Table):
             self.efficiency_permille,
             self.register_digits,
             self.renewable,
+            self.capacity_wh,
         )
 
     def channels(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

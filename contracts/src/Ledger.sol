@@ -28,7 +28,7 @@ contract Ledger is ILedger, EIP712 {
         "PrivateBatch(bytes32 gatewayId,uint32 day,uint8 sequence,uint8 replaces,uint16 changedMembers,bytes payload)"
     );
     bytes32 private constant ADJUSTMENT_TYPEHASH = keccak256(
-        "Adjustment(bytes32 gatewayId,uint32 day,uint8 sequence,uint8 replaces,bool isPrivate,bytes32 reasonHash,bytes payload)"
+        "Adjustment(bytes32 gatewayId,uint32 day,uint8 sequence,uint8 replaces,bool isPrivate,bytes32 reasonHash,uint16 changedMembers,bytes payload)"
     );
 
     IRegistry public immutable registry;
@@ -142,9 +142,7 @@ contract Ledger is ILedger, EIP712 {
     function _acceptPrivate(PrivateBatch calldata batch, bytes calldata signature, bytes calldata oldPayload) private {
         Source memory source = _privateSource(batch.gatewayId, batch.day);
         _requireSignable(source, batch.sequence);
-        if (batch.replaces != 0 && batch.changedMembers < source.minimumMembers) {
-            revert TooFewChangedMembers(batch.changedMembers, source.minimumMembers);
-        }
+        _requireChangedMembers(batch.replaces, batch.changedMembers, source.minimumMembers);
         bytes32 payloadHash = keccak256(batch.payload);
         bytes32 structHash = keccak256(
             abi.encode(
@@ -195,10 +193,12 @@ contract Ledger is ILedger, EIP712 {
                     a.replaces,
                     a.isPrivate,
                     a.reasonHash,
+                    a.changedMembers,
                     payloadHash
                 )
             )
         );
+        if (a.isPrivate) _requireChangedMembers(a.replaces, a.changedMembers, source.minimumMembers);
         address operator = _recover(digest, operatorSignature);
         address auditor = _recover(digest, auditorSignature);
         _requireAdjusters(source.districtId, operator, auditor);
@@ -213,6 +213,7 @@ contract Ledger is ILedger, EIP712 {
             a.replaces,
             a.isPrivate,
             a.reasonHash,
+            a.changedMembers,
             operator,
             auditor,
             a.payload,
@@ -381,6 +382,13 @@ contract Ledger is ILedger, EIP712 {
         if (source.key == address(0)) revert KeyRevoked(source.gatewayId);
         uint8 last = source.everCompromised ? LAST_RESIGNING_SEQUENCE : LAST_GATEWAY_SEQUENCE;
         if (sequence > last) revert SequenceReserved(source.gatewayId, uint32(source.day), sequence, last);
+    }
+
+    /// @dev A correction of fewer members would tell what one household did (domain.md §8).
+    function _requireChangedMembers(uint8 replaces, uint16 changedMembers, uint8 minimumMembers) private pure {
+        if (replaces != 0 && changedMembers < minimumMembers) {
+            revert TooFewChangedMembers(changedMembers, minimumMembers);
+        }
     }
 
     function _requireSigner(bytes32 structHash, bytes calldata signature, address expected) private view {

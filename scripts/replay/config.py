@@ -50,6 +50,7 @@ class PointTable(Table):
     kind: str
     nameplate_w: int
     efficiency: Decimal = Field(default=Decimal(0), ge=0, le=1)
+    capacity_kwh: Decimal = Field(default=Decimal(0), ge=0)
     register_digits: int = 0
     renewable: bool = False
     csv: str | None = None
@@ -104,6 +105,7 @@ class PointTable(Table):
             efficiency_permille=int(self.efficiency * 1000),
             register_digits=self.register_digits,
             renewable=self.renewable,
+            capacity_wh=round(self.capacity_kwh * 1000),
         )
 
 

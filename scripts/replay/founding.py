@@ -182,6 +182,7 @@ def gateway_boundary(setting: GatewaySetting) -> GatewayBoundary:
                 member.efficiency_permille,
                 member.register_digits,
                 member.renewable,
+                member.capacity_wh,
             )
             for member in members
         ),

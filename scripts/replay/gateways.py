@@ -128,6 +128,7 @@ def _point(setting: GatewaySetting, point: PointTable, interval_s: int) -> dict[
         "draw": [draw] if draw else [],
         "register_digits": declaration.register_digits,
         "efficiency_permille": declaration.efficiency_permille,
+        "capacity_wh": declaration.capacity_wh,
         "renewable": declaration.renewable,
     }
     if point.serial in setting.salts:

@@ -118,7 +118,7 @@ class Year:
 
     def adjust(self, day: int, content: bytes) -> None:
         """A final day is corrected by meter operator and auditor."""
-        message = Adjustment(GATEWAY, day, 2, 1, False, keccak(b"report"), content)
+        message = Adjustment(GATEWAY, day, 2, 1, False, keccak(b"report"), 0, content)
         domain = self.platform.deployment.signing_domain
         signatures = (message.sign(account("operator"), domain), message.sign(account("auditor"), domain))
         self.send("adjust", "relay", message, *signatures, self.payloads[day, 1])

@@ -161,9 +161,9 @@ class SmallRun:
             account(plant).address,
         )
         points = [
-            (serial_to_bytes32(f"{district}-grid"), Kind.GRID, False, 8, 0, 500_000),
-            (serial_to_bytes32(f"{district}-pv"), Kind.GENERATION, True, 8, 0, 1000 * capacity_kw),
-            (serial_to_bytes32(f"{district}-load"), Kind.LOAD, False, 8, 0, 200_000),
+            (serial_to_bytes32(f"{district}-grid"), Kind.GRID, False, 8, 0, 500_000, 0),
+            (serial_to_bytes32(f"{district}-pv"), Kind.GENERATION, True, 8, 0, 1000 * capacity_kw, 0),
+            (serial_to_bytes32(f"{district}-load"), Kind.LOAD, False, 8, 0, 200_000, 0),
         ]
         changes: list[Any] = [(to_bytes32(plant), points, [])]
         if capacity_kw > 200:
@@ -176,7 +176,7 @@ class SmallRun:
                 to_bytes32(district),
                 account(homes).address,
             )
-            members = [(home(number), Kind.LOAD, False, 0, 0, 10_000) for number in range(MEMBERS)]
+            members = [(home(number), Kind.LOAD, False, 0, 0, 10_000, 0) for number in range(MEMBERS)]
             changes.append((to_bytes32(homes), [], members))
         self.send("operator", "Registry", "publishBoundary", to_bytes32(district), FIRST_DAY, changes)
         self.send(
@@ -230,9 +230,9 @@ class SmallRun:
         """An adjustment of a final day."""
         sequence = 1 + max(key.sequence for key in self.batches if key[:3] == (gateway, day, False))
         reason = keccak(b"meter report 7")
-        message = Adjustment(gateway, day, sequence, replaces, False, reason, payload)
+        message = Adjustment(gateway, day, sequence, replaces, False, reason, 0, payload)
         signatures = [message.sign(account(name), self.domain) for name in ("operator", "auditor")]
-        fields = (to_bytes32(gateway), day, sequence, replaces, False, reason, payload)
+        fields = (to_bytes32(gateway), day, sequence, replaces, False, reason, 0, payload)
         old = self.batches[BatchKey(gateway, day, False, replaces)]
         self.send("relay", "Ledger", "adjust", fields, bytes.fromhex(old.payload[2:]), *signatures)
         self.batches[BatchKey(gateway, day, False, sequence)] = AdjustmentBatch(
@@ -242,6 +242,7 @@ class SmallRun:
             sequence=sequence,
             replaces=replaces,
             reason_hash="0x" + reason.hex(),
+            changed_members=0,
             payload="0x" + payload.hex(),
             operator_signature="0x" + signatures[0].hex(),
             auditor_signature="0x" + signatures[1].hex(),

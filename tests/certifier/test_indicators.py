@@ -5,7 +5,7 @@ import math
 import pytest
 
 from certifier.indicators import RESOLUTIONS, Step, formulas
-from certifier.plausibility import implausible_span, storage_day
+from certifier.plausibility import implausible_span, storage_day, usable_capacity_wh
 
 STEPS = [
     Step(generation_wh=4_000, load_wh=2_000, export_wh=2_000),
@@ -85,12 +85,26 @@ def test_every_indicator_has_unit_formula_and_version() -> None:
 
 
 def test_an_honest_battery_is_plausible_for_a_year() -> None:
-    days = [storage_day(day, [(10_000, 0)] * 4 + [(0, 9_000)] * 4, 900, 10_000) for day in range(365)]
+    days = [storage_day(day, [(10_000, 0)] * 4 + [(0, 9_000)] * 4, 900, 36_000) for day in range(365)]
     assert implausible_span(days) is None
 
 
+def test_a_day_that_swings_beyond_the_registered_capacity_is_flagged() -> None:
+    cycle = [(10_000, 0)] * 4 + [(0, 9_000)] * 4
+    margin_wh = 76_000 * 5 // 100
+    assert implausible_span([storage_day(0, cycle, 900, 36_000 - margin_wh)]) is None
+    span = implausible_span([storage_day(0, cycle, 900, 36_000 - margin_wh - 1)])
+    assert span is not None
+    assert (span.swing_wh, span.allowed_wh) == (36_000, 35_999)
+
+
+def test_without_a_registered_capacity_a_day_at_nameplate_power_stands_for_it() -> None:
+    assert usable_capacity_wh(36_000, 10_000) == 36_000
+    assert usable_capacity_wh(0, 10_000) == 240_000
+
+
 def test_a_battery_that_gives_more_than_it_takes_is_flagged() -> None:
-    days = [storage_day(day, [(0, 10_000)] * 24, 900, 10_000) for day in range(3)]
+    days = [storage_day(day, [(0, 10_000)] * 24, 900, 240_000) for day in range(3)]
     span = implausible_span(days)
     assert span is not None
     assert (span.first_day, span.last_day) == (0, 1)

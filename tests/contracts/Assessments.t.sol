@@ -211,7 +211,7 @@ contract AssessmentsTest is LedgerFixture {
         for (uint8 h = 0; h < 24; ++h) {
             old = abi.encodePacked(old, h, measured(0, 1_000), measured(3_000, 0), measured(0, 2_000));
         }
-        adjust(Adjustment(PLANT, DAY, 2, 1, false, 0, changed), old);
+        adjust(Adjustment(PLANT, DAY, 2, 1, false, 0, 0, changed), old);
         assertEq(assessments.bookAdjustments(id, 0), 0);
         assertEq(assessments.bookAdjustments(id, 9), 1);
         (Totals memory finalised, Totals memory adjusted) = assessments.cumulative(id, DAY + 1);
@@ -222,7 +222,7 @@ contract AssessmentsTest is LedgerFixture {
         assertEq(assessments.bookAdjustments(id, 9), 0);
         // And once more, back: the differences cancel.
         bytes memory again = abi.encodePacked(uint8(0), measured(0, 1_000), measured(3_000, 0), measured(0, 2_000));
-        adjust(Adjustment(PLANT, DAY, 3, 2, false, 0, again), changed);
+        adjust(Adjustment(PLANT, DAY, 3, 2, false, 0, 0, again), changed);
         assessments.bookAdjustments(id, 9);
         (, adjusted) = assessments.cumulative(id, DAY + 1);
         assertEq(adjusted.balance, 0);
@@ -279,7 +279,7 @@ contract AssessmentsTest is LedgerFixture {
         _move(hour, 300);
         _move(hour + 1, 1_200);
         adjust(
-            Adjustment(POOL, DAY, 2, 1, false, 0, abi.encodePacked(uint8(5), measured(0, 50))),
+            Adjustment(POOL, DAY, 2, 1, false, 0, 0, abi.encodePacked(uint8(5), measured(0, 50))),
             _poolHours(MEASURED)
         );
         assertEq(assessments.bookAdjustments(id, 2), 2);
@@ -347,7 +347,7 @@ contract AssessmentsTest is LedgerFixture {
         vm.snapshotGasLastCall("Assessments", "verdict");
 
         // An adjustment is pending until it is booked.
-        adjust(Adjustment(POOL, end - 1, 2, 1, false, 0, _poolHours(MEASURED)), _poolHours(ESTIMATED));
+        adjust(Adjustment(POOL, end - 1, 2, 1, false, 0, 0, _poolHours(MEASURED)), _poolHours(ESTIMATED));
         assertEq(uint256(assessments.verdict(id, end - 1).finding), uint256(Finding.AdjustmentsPending));
         assessments.bookAdjustments(id, 9);
         vm.snapshotGasLastCall("Assessments", "book_adjustment");

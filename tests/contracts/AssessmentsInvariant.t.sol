@@ -409,7 +409,8 @@ contract AssessmentsHandler is LedgerFixture {
         bytes32 gatewayId = s == 0 ? PLANT : POOL;
         uint256 key = s == 0 ? PLANT_KEY : POOL_KEY;
         if (time >= _finalityOf(day)) {
-            adjust(Adjustment(gatewayId, day, sequence, replaces, s == 2, keccak256("late"), payload), old);
+            uint16 changed = s == 2 && replaces != 0 ? 5 : 0;
+            adjust(Adjustment(gatewayId, day, sequence, replaces, s == 2, keccak256("late"), changed, payload), old);
         } else if (s == 2) {
             PrivateBatch memory b = PrivateBatch(gatewayId, day, sequence, replaces, replaces == 0 ? 0 : 5, payload);
             if (replaces == 0) record(key, b);

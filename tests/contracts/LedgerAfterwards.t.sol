@@ -35,7 +35,7 @@ contract LedgerAfterwardsTest is LedgerFixture {
         pure
         returns (Adjustment memory)
     {
-        return Adjustment(PLANT, DAY, sequence, replaces, false, keccak256("the meter was found again"), payload);
+        return Adjustment(PLANT, DAY, sequence, replaces, false, keccak256("the meter was found again"), 0, payload);
     }
 
     // --- adjustments -------------------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ abstract contract LedgerFixture is RegistryFixture {
             keccak256(
                 abi.encode(
                     keccak256(
-                        "Adjustment(bytes32 gatewayId,uint32 day,uint8 sequence,uint8 replaces,bool isPrivate,bytes32 reasonHash,bytes payload)"
+                        "Adjustment(bytes32 gatewayId,uint32 day,uint8 sequence,uint8 replaces,bool isPrivate,bytes32 reasonHash,uint16 changedMembers,bytes payload)"
                     ),
                     a.gatewayId,
                     a.day,
@@ -164,6 +164,7 @@ abstract contract LedgerFixture is RegistryFixture {
                     a.replaces,
                     a.isPrivate,
                     a.reasonHash,
+                    a.changedMembers,
                     keccak256(a.payload)
                 )
             )

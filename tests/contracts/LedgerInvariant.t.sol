@@ -54,7 +54,7 @@ contract LedgerHandler is LedgerFixture {
         if (payload.length == 0) return;
         bytes memory old = replaces == 0 ? bytes("") : payloads[g][replaces];
         if (block.timestamp >= _finalityOf(DAY)) {
-            adjust(Adjustment(gateways[g], DAY, sequence, replaces, false, 0, payload), old);
+            adjust(Adjustment(gateways[g], DAY, sequence, replaces, false, 0, 0, payload), old);
         } else {
             OpenBatch memory b = batch(gateways[g], DAY, sequence, replaces, payload);
             if (replaces == 0) record(keys[g], b);

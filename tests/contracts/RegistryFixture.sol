@@ -82,7 +82,13 @@ abstract contract RegistryFixture is ForgeTest {
 
     function point(bytes32 id, uint8 kind, uint32 nameplateW) internal pure returns (PointDeclaration memory) {
         return PointDeclaration({
-            id: id, kind: kind, renewable: false, registerDigits: 0, efficiencyPermille: 0, nameplateW: nameplateW
+            id: id,
+            kind: kind,
+            renewable: false,
+            registerDigits: 0,
+            efficiencyPermille: 0,
+            nameplateW: nameplateW,
+            capacityWh: 0
         });
     }
 

@@ -271,7 +271,7 @@ contract StateChangesTest is LedgerFixture {
         signature = sign(PLANT_KEY, b);
         vm.expectRevert(abi.encodeWithSelector(ILedger.NoPoints.selector, PLANT, 0));
         ledger.recordOpen(b, signature);
-        Adjustment memory a = Adjustment(PLANT, type(uint32).max, 1, 0, false, 0, _plant(0, 1));
+        Adjustment memory a = Adjustment(PLANT, type(uint32).max, 1, 0, false, 0, 0, _plant(0, 1));
         vm.expectRevert(
             abi.encodeWithSelector(
                 ILedger.DayNotFinal.selector, type(uint32).max, (uint256(type(uint32).max) + 1) * 1 days + FINALITY
@@ -286,7 +286,7 @@ contract StateChangesTest is LedgerFixture {
     /// The signatures of an adjustment stand for one stream, one predecessor and one time.
     function test_an_adjustment_is_not_replayed() public {
         warpTo(_finalityOf(DAY));
-        Adjustment memory a = Adjustment(POOL, DAY, 1, 0, true, 0, _home(0, 600));
+        Adjustment memory a = Adjustment(POOL, DAY, 1, 0, true, 0, 0, _home(0, 600));
         bytes memory byOperator = sign(OPERATOR_KEY, a);
         bytes memory byAuditor = sign(AUDITOR_KEY, a);
         a.isPrivate = false;
@@ -300,7 +300,12 @@ contract StateChangesTest is LedgerFixture {
         assertEq(lane(hourWord(DAY, 0), 3), 600);
         assertEq(ledger.adjustmentCount(HARBOUR), 1);
 
-        a = Adjustment(POOL, DAY, 2, 1, true, 0, _home(0, 500));
+        a = Adjustment(POOL, DAY, 2, 1, true, 0, 4, _home(0, 500));
+        byOperator = sign(OPERATOR_KEY, a);
+        byAuditor = sign(AUDITOR_KEY, a);
+        vm.expectRevert(abi.encodeWithSelector(ILedger.TooFewChangedMembers.selector, 4, 5));
+        ledger.adjust(a, _home(0, 600), byOperator, byAuditor);
+        a.changedMembers = 5;
         byOperator = sign(OPERATOR_KEY, a);
         byAuditor = sign(AUDITOR_KEY, a);
         bytes memory other = _home(0, 601);
@@ -364,13 +369,13 @@ contract StateChangesTest is LedgerFixture {
         assertEq(assessments.bookAdjustments(id, most), 0);
         warpTo(_finalityOf(DAY + 1));
         for (uint32 day = DAY; day < DAY + 2; ++day) {
-            adjust(Adjustment(PLANT, day, 1, 0, false, 0, _plant(0, 100)), "");
+            adjust(Adjustment(PLANT, day, 1, 0, false, 0, 0, _plant(0, 100)), "");
         }
         assertEq(assessments.finalise(id, most), 1);
         (Totals memory before,) = assessments.cumulative(id, DAY + 2);
         assertEq(before.balance, -100 * 1_900, "the adjustment is in it");
         assertEq(assessments.bookAdjustments(id, most), 2);
-        adjust(Adjustment(PLANT, DAY + 1, 2, 0, false, 0, _plant(1, 10)), "");
+        adjust(Adjustment(PLANT, DAY + 1, 2, 0, false, 0, 0, _plant(1, 10)), "");
         assertEq(assessments.bookAdjustments(id, most), 1);
         warpTo(_finalityOf(DAY + 2));
         assertEq(assessments.finalise(id, most), 1);

@@ -217,10 +217,16 @@ contract VectorsTest is ForgeTest {
                 keccak256(bytes(string.concat("PrivateBatch", common, "uint16 changedMembers,bytes payload)")));
             return keccak256(bytes.concat(closed, head, bytes32(_uints("changedMembers")[i]), payloadHash));
         }
-        bytes32 adjustment =
-            keccak256(bytes(string.concat("Adjustment", common, "bool isPrivate,bytes32 reasonHash,bytes payload)")));
+        bytes32 adjustment = keccak256(
+            bytes(
+                string.concat(
+                    "Adjustment", common, "bool isPrivate,bytes32 reasonHash,uint16 changedMembers,bytes payload)"
+                )
+            )
+        );
         bytes32 isPrivate = bytes32(_uints("isPrivate")[i]);
-        return keccak256(bytes.concat(adjustment, head, isPrivate, _words("reasonHash")[i], payloadHash));
+        bytes32 changed = bytes32(_uints("changedMembers")[i]);
+        return keccak256(bytes.concat(adjustment, head, isPrivate, _words("reasonHash")[i], changed, payloadHash));
     }
 
     function testTreesAreThoseOfPython() public {

@@ -185,8 +185,12 @@ def test_digest_and_signature_are_those_of_eth_account(
             [("changedMembers", "uint16", changed)],
         ),
         (
-            Adjustment(gateway_id, day, sequence, replaces, is_private, reason_hash, payload),
-            [("isPrivate", "bool", is_private), ("reasonHash", "bytes32", reason_hash)],
+            Adjustment(gateway_id, day, sequence, replaces, is_private, reason_hash, changed, payload),
+            [
+                ("isPrivate", "bool", is_private),
+                ("reasonHash", "bytes32", reason_hash),
+                ("changedMembers", "uint16", changed),
+            ],
         ),
     ]
     key = SigningKey(secret)

@@ -266,7 +266,7 @@ def test_an_adjustment_books_the_difference_to_its_hours_day(town: Town) -> None
         day = trial.first_day + 1
         sequence = trial.next_sequence(site.gateway_id, day, False)
         reason = keccak(b"meter was read again")
-        message = Adjustment(site.gateway_id, day, sequence, replaced, False, reason, open_payload(values))
+        message = Adjustment(site.gateway_id, day, sequence, replaced, False, reason, 0, open_payload(values))
         domain = trial.platform.deployment.signing_domain
         signatures = message.sign(OPERATOR, domain), message.sign(AUDITOR, domain)
         old = trial.payloads.get((site.gateway_id, day, False, replaced), b"")

@@ -126,6 +126,7 @@ def test_late_readings_a_compromised_key_and_an_adjustment(tmp_path: Path) -> No
             replaced.sequence,
             False,
             keccak(b"test report of the meter"),
+            0,
             pack_open(sections),
         )
         domain = platform.deployment.signing_domain

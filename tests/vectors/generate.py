@@ -335,8 +335,9 @@ def batches() -> Columns:
             batch = PrivateBatch(gateway_id, day, sequence, replaces, changed, private_payload)
         else:
             is_private, reason_hash = random.random() < 0.5, random.randbytes(32)
+            changed = random.randint(0, 2**16 - 1) if is_private else 0
             payload = private_payload if is_private else open_payload
-            batch = Adjustment(gateway_id, day, sequence, replaces, is_private, reason_hash, payload)
+            batch = Adjustment(gateway_id, day, sequence, replaces, is_private, reason_hash, changed, payload)
         values = {
             "kind": str(case % 3),
             "chainId": str(domain.chain_id),

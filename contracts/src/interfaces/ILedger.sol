@@ -37,6 +37,8 @@ struct Adjustment {
     uint8 replaces;
     bool isPrivate;
     bytes32 reasonHash;
+    /// In a private correction, as in PrivateBatch; else 0.
+    uint16 changedMembers;
     bytes payload;
 }
 
@@ -94,6 +96,7 @@ interface ILedger {
         uint8 replaces,
         bool isPrivate,
         bytes32 reasonHash,
+        uint16 changedMembers,
         address operator,
         address auditor,
         bytes payload,

@@ -8,6 +8,7 @@ pragma solidity 0.8.37;
 /// @param registerDigits size of the meter's register, for the gateway's roll-over rule; no effect on chain
 /// @param efficiencyPermille round-trip efficiency of storage and vehicles, 1/1000
 /// @param nameplateW nameplate power, W; an hourly record may hold at most nameplateW * 11 / 10 Wh in each direction
+/// @param capacityWh usable energy of storage, Wh; 0: not declared. For the plausibility of its readings; no effect on the balance
 struct PointDeclaration {
     bytes32 id;
     uint8 kind;
@@ -15,6 +16,7 @@ struct PointDeclaration {
     uint8 registerDigits;
     uint16 efficiencyPermille;
     uint32 nameplateW;
+    uint32 capacityWh;
 }
 
 /// @notice All points of one gateway from a boundary version on: open ones in the order of its records, and its members'.
