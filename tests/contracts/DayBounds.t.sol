@@ -126,7 +126,12 @@ contract DayBoundsTest is ForgeTest {
         (day.primary, day.ghg) = (DayBalance.Range(300, 3_000), DayBalance.Range(0, 900));
         day.primaryCarriers = 1_190 | (uint256(500) << 16);
         day.ghgCarriers = 252 | (uint256(100) << 16);
+        bool traded = _random(seed, "traded", 0, 2) == 0;
         for (uint256 h = 0; h < 24; ++h) {
+            if (traded) {
+                day.claims[h] = (_random(seed, "attributes out", h, 2_000) << 64)
+                    | (_random(seed, "attributes in", h, 2_000) << 96);
+            }
             day.published = abi.encodePacked(
                 day.published,
                 uint16(300 + _random(seed, "average", h, 2_701)),
