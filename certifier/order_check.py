@@ -55,7 +55,7 @@ class OrderCheck:
         except (SignatureInvalid, OrderInvalid) as problem:
             signer = f"none: {problem}"
         own = message.digest(self._domain)
-        if own == identity and self._is_trading_key(district_id, signer):
+        if own == identity and is_trading_key(self._connection, district_id, signer):
             return
         self._alarm(
             "order_signature",
@@ -64,17 +64,6 @@ class OrderCheck:
             own=f"hash {_hex(own)} signed by {signer}",
             explanation=f"the chain accepted what no trading key of {district_id} signed",
             district_id=district_id,
-        )
-
-    def _is_trading_key(self, district_id: str, signer: str) -> bool:
-        table = tables.trading_keys
-        return bool(
-            self._connection.execute(
-                select(table.c.allowed)
-                .where(table.c.district_id == district_id, table.c.key == signer)
-                .order_by(table.c.block_number.desc(), table.c.log_index.desc())
-                .limit(1)
-            ).scalar()
         )
 
     def cleared(self, event: market_events.BookCleared) -> Clearing:
@@ -138,6 +127,19 @@ class OrderCheck:
             explanation=explanation,
             district_id=district_id,
         )
+
+
+def is_trading_key(connection: Connection, district_id: str, signer: str) -> bool:
+    """Whether a key signs for a district, as far as the logs have been read."""
+    table = tables.trading_keys
+    return bool(
+        connection.execute(
+            select(table.c.allowed)
+            .where(table.c.district_id == district_id, table.c.key == signer)
+            .order_by(table.c.block_number.desc(), table.c.log_index.desc())
+            .limit(1)
+        ).scalar()
+    )
 
 
 def live_orders(connection: Connection, book: int) -> list[BookOrder]:

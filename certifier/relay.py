@@ -24,6 +24,9 @@ from contracts.platform import Platform
 
 MOST_CALLS = 50
 """Most messages in one transaction."""
+GAS_BASE, GAS_PER_CALL = 100_000, 250_000
+"""Gas of a transaction: more than any message needs, so that nothing is estimated, which would cost the node
+as much as the transaction itself."""
 WAIT_S = 60.0
 """How long a transaction may take to get into a block."""
 
@@ -69,15 +72,20 @@ class Relayer:
 
         It raises ContractError for what the market refuses, and what `Chain.send` and `Chain.wait` raise.
         """
+        return self.carry_all([call])[0]
+
+    def carry_all(self, calls: Sequence[bytes]) -> list[Future[Carried]]:
+        """Carry several calls, together as far as they fit; each has its own outcome."""
+        messages = [_Message(call, Future()) for call in calls]
         with self._start:
             if self._closed:
                 raise RelayerClosed("the relayer is stopped")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="relayer", daemon=True)
                 self._thread.start()
-        message = _Message(call, Future())
-        self._waiting.put(message)
-        return message.outcome
+            for message in messages:
+                self._waiting.put(message)
+        return [message.outcome for message in messages]
 
     def close(self) -> None:
         """Stop once what waits is carried."""
@@ -123,4 +131,5 @@ class Relayer:
 
     def _send(self, calls: Sequence[bytes]) -> Receipt:
         chain, market = self.platform.chain, self.platform.deployment.market
-        return chain.wait(chain.send_data(self._key, market, encode_place_many(calls)), WAIT_S)
+        gas = GAS_BASE + GAS_PER_CALL * len(calls)
+        return chain.wait(chain.send_data(self._key, market, encode_place_many(calls), gas=gas), WAIT_S)

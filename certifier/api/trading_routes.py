@@ -16,6 +16,7 @@ from certifier import market_tables as tables
 from certifier.api.idempotency import answer_once
 from certifier.api.problems import DOCUMENTED, MEDIA_TYPE, BodyTooLarge, Problem, RelayerMissing
 from certifier.market_views import Carried as CarriedView
+from certifier.order_check import is_trading_key
 from certifier.relay import Carried, Relayer
 from certifier.sold import order_of
 from certifier.store import Store
@@ -133,13 +134,15 @@ async def place_orders(request: Request, idempotency_key: IdempotencyKey = None)
             raise Refusal(
                 HTTPStatus.BAD_REQUEST, f"{len(documents)} orders; give 1 to {MOST_DOCUMENTS} at a time"
             )
-        waiting: list[tuple[str, Future[Carried]] | Refusal] = []
+        calls: list[_Call | Refusal] = []
         for document in documents:
             try:
-                call = _order_call(request, relayer, bytes(document))
-                waiting.append((call.identity, relayer.carry(call.data)))
+                calls.append(_order_call(request, relayer, bytes(document)))
             except Refusal as refusal:
-                waiting.append(refusal)
+                calls.append(refusal)
+        carried = relayer.carry_all([call.data for call in calls if isinstance(call, _Call)])
+        futures = iter(carried)
+        waiting = [call if isinstance(call, Refusal) else (call.identity, next(futures)) for call in calls]
         answers = [_settled(request, entry) for entry in waiting]
         return 200, b"[" + b",".join(answers) + b"]"
 
@@ -230,7 +233,7 @@ def _outcome(identity: str, carried: Future[Carried]) -> bytes:
 def _order_call(request: Request, relayer: Relayer, body: bytes) -> _Call:
     document = _read_document(SignedOrder.from_json, body)
     _require_domain(document.domain, relayer.domain)
-    _require_key(relayer, document.order.district_id, _signer(document))
+    _require_key(request, relayer, document.order.district_id, _signer(document))
     return _Call("0x" + document.digest.hex(), encode_place_order(document.order, document.signature))
 
 
@@ -238,7 +241,7 @@ def _cancellation_call(request: Request, relayer: Relayer, body: bytes) -> _Call
     document = _read_document(SignedCancellation.from_json, body)
     _require_domain(document.domain, relayer.domain)
     order = _recorded(request.app.state.store, document.cancellation)
-    _require_key(relayer, order.district_id, _signer(document))
+    _require_key(request, relayer, order.district_id, _signer(document))
     identity = "0x" + document.cancellation.order_hash.hex()
     return _Call(identity, encode_cancel_order(document.cancellation.order_hash, document.signature))
 
@@ -250,8 +253,8 @@ def _trade_call(request: Request, relayer: Relayer, body: bytes) -> _Call:
         seller, buyer = document.signers()
     except SignatureInvalid as problem:
         raise Refusal(HTTPStatus.BAD_REQUEST, str(problem), "signature") from None
-    _require_key(relayer, document.trade.seller_district_id, seller)
-    _require_key(relayer, document.trade.buyer_district_id, buyer)
+    _require_key(request, relayer, document.trade.seller_district_id, seller)
+    _require_key(request, relayer, document.trade.buyer_district_id, buyer)
     assert document.seller_signature is not None
     assert document.buyer_signature is not None
     data = encode_register_trade(document.trade, document.seller_signature, document.buyer_signature)
@@ -282,7 +285,12 @@ def _require_domain(given: MarketDomain, expected: MarketDomain) -> None:
         )
 
 
-def _require_key(relayer: Relayer, district_id: str, signer: str) -> None:
+def _require_key(request: Request, relayer: Relayer, district_id: str, signer: str) -> None:
+    """Refuse what the market would refuse, before it costs a transaction; the market has the last word."""
+    store: Store = request.app.state.store
+    with store.read() as connection:
+        if is_trading_key(connection, district_id, signer):
+            return
     try:
         allowed = relayer.platform.is_trading_key(district_id, signer)
     except (ChainUnavailable, RpcFailed) as problem:
