@@ -191,7 +191,7 @@ def test_a_gateway_that_is_absent_is_tried_again(town: Town) -> None:
 def test_it_runs_until_it_is_stopped(town: Town) -> None:
     settings = town.write(url_of(town.stage))
     process = subprocess.Popen(
-        [*PED, "dispatch", "serve", str(settings)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PED, "dispatch", "--serve", str(settings)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert "is running" in process.stdout.readline()
@@ -217,6 +217,7 @@ def test_wrong_settings_are_named(town: Town, old: str, new: str, message: str) 
 
 
 def test_the_command_says_what_is_wrong(town: Town) -> None:
-    result = CliRunner().invoke(commands, ["dispatch", "serve", str(town.folder / "nowhere.toml")])
-    assert result.exit_code == 1
-    assert "nowhere.toml: there is no such file" in result.stderr
+    for words in (["serve"], ["--serve"]):
+        result = CliRunner().invoke(commands, ["dispatch", *words, str(town.folder / "nowhere.toml")])
+        assert result.exit_code == 1
+        assert "nowhere.toml: there is no such file" in result.stderr
