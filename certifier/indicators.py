@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from certifier import store
+from certifier import market_tables, store
 from certifier.factors import resolve, vintage_factors
 from certifier.queries import assessment_row, to_date
 from certifier.views import Indicator
@@ -164,8 +164,29 @@ def _peak_exchange(hours_per_step: int) -> Callable[[Sequence[Step]], Value]:
     return peak
 
 
-def _flexibility(_steps: Sequence[Step]) -> Value:
-    return Value(0.0, 0.0, None, "no demand-response event was opened for this district")
+NO_EVENT: Final = Value(
+    0.0, 0.0, None, "no demand-response event of these days was measured for this district"
+)
+
+
+def _flexibility(connection: Connection, district_id: str, first: int, end: int) -> Value:
+    """What counted of what the district enrolled, over the measured event hours in `[first, end)`."""
+    hours, enrolled = market_tables.measured_hours.c, market_tables.enrolments.c
+    delivered_wh, requested_wh = connection.execute(
+        select(func.sum(hours.response_wh), func.sum(enrolled.capacity_wh))
+        .join_from(
+            market_tables.measured_hours,
+            market_tables.enrolments,
+            (enrolled.event_id == hours.event_id) & (enrolled.district_id == hours.district_id),
+        )
+        .where(hours.district_id == district_id)
+        .where(hours.hour >= first_hour(first), hours.hour < first_hour(end))
+    ).one()
+    return _ratio(
+        Fraction(int(delivered_wh or 0), _KWH),
+        Fraction(int(requested_wh or 0), _KWH),
+        str(NO_EVENT.reason),
+    )
 
 
 def _ghg_balance(steps: Sequence[Step]) -> Value:
@@ -195,8 +216,8 @@ class Formula:
     version: int = 1
 
 
-def formulas(hours_per_step: int) -> list[Formula]:
-    """All indicators of domain.md §5, in its order."""
+def formulas(hours_per_step: int, flexibility: Value = NO_EVENT) -> list[Formula]:
+    """All indicators of domain.md §5, in its order; `flexibility` does not depend on steps."""
     return [
         Formula("self_consumption", "Self-consumption", "sum min(g,l) / sum g", "1", _self_consumption),
         Formula("self_sufficiency", "Self-sufficiency", "sum min(g,l) / sum l", "1", _self_sufficiency),
@@ -245,7 +266,7 @@ def formulas(hours_per_step: int) -> list[Formula]:
             "Flexibility response",
             "delivered / requested demand-response energy",
             "1",
-            _flexibility,
+            lambda _steps: flexibility,
         ),
         Formula(
             "ghg_balance",
@@ -283,8 +304,9 @@ def indicators(
     hours_per_step = RESOLUTIONS[resolution]
     steps, weighed = load_steps(connection, assessment_id, first, end, hours_per_step)
     span = f"{to_date(first)} to {to_date(end - 1)}"
+    district_id = assessment_row(connection, assessment_id).district_id
     found = []
-    for formula in formulas(hours_per_step):
+    for formula in formulas(hours_per_step, _flexibility(connection, district_id, first, end)):
         relevant = weighed if formula.needs_factors else steps
         if relevant:
             value = formula.compute(relevant)
@@ -322,6 +344,8 @@ def load_steps(
             judged.c.marginal_factor,
             judged.c.export_factor,
             judged.c.import_load_wh,
+            judged.c.attributes_out_wh,
+            judged.c.attributes_in_wh,
             judged.c.ghg_mg,
         )
         .outerjoin(judged, (judged.c.hour == hours.c.hour) & (judged.c.assessment_id == assessment_id))
@@ -347,8 +371,10 @@ def load_steps(
         if weighed:
             total, non_renewable = factors[row.hour]
             load_wh = row.import_load_wh
+            # What moved with its attributes in a trade counts for the other side (domain.md §6).
+            import_wh -= row.attributes_in_wh
             values |= {
-                "export_mwh_pe": export_wh * row.export_factor,
+                "export_mwh_pe": (export_wh - row.attributes_out_wh) * row.export_factor,
                 "import_mwh_pe": load_wh * row.average_factor + (import_wh - load_wh) * row.marginal_factor,
                 "import_total_mwh_pe": import_wh * total,
                 "import_non_renewable_mwh_pe": import_wh * non_renewable,
