@@ -1,6 +1,7 @@
 """The small real run with its projection and its pages, made once."""
 
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,33 @@ def year() -> Iterator[Year]:
     node = AnvilNode()
     yield certified_year(node.chain())
     node.stop()
+
+
+@pytest.fixture(scope="session")
+def followed_year(year: Year, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The certified year as the follower projects it from the first block; tests write to copies."""
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('followed-year') / 'projection.sqlite'}")
+    Follower(year.platform, store).catch_up()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def year_store(followed_year: Store, tmp_path: Path) -> Iterator[Store]:
+    """A copy of the certified year's projection, from which a follower goes on."""
+    store = copied(followed_year, tmp_path / "projection.sqlite")
+    yield store
+    store.close()
+
+
+def copied(store: Store, file: Path) -> Store:
+    """A copy of a SQLite projection in `file`, so that the projection of other tests stays as it is."""
+    source = sqlite3.connect(str(store.engine.url.database))
+    target = sqlite3.connect(file)
+    source.backup(target)
+    target.close()
+    source.close()
+    return Store(f"sqlite:///{file}")
 
 
 @pytest.fixture(scope="session")

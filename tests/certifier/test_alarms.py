@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Sequence
-from pathlib import Path
 
 import httpx2
 import structlog
@@ -45,9 +44,9 @@ def falsify_hour(year: Year, hour: int) -> None:
     year.chain.request("anvil_setStorageAt", ledger, f"0x{place.slot:064x}", f"0x{word + 1:064x}")
 
 
-def test_a_falsified_hour_is_shown_everywhere(year: Year, tmp_path: Path) -> None:
+def test_a_falsified_hour_is_shown_everywhere(year: Year, year_store: Store) -> None:
     structlog.reset_defaults()
-    store = Store(f"sqlite:///{tmp_path}/projection.sqlite")
+    store = year_store
     with rewound(year):
         year.record(range(WINDOW_END + 2, WINDOW_END + 9))
         falsify_hour(year, HOUR)
@@ -79,8 +78,8 @@ def test_a_falsified_hour_is_shown_everywhere(year: Year, tmp_path: Path) -> Non
         assert listed[0]["explanation"] in page
 
 
-def test_without_falsification_there_is_none(year: Year, tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/projection.sqlite")
+def test_without_falsification_there_is_none(year: Year, year_store: Store) -> None:
+    store = year_store
     with rewound(year):
         year.record(range(WINDOW_END + 2, WINDOW_END + 9))
         year.chain.mine(day_start(WINDOW_END + 9) + FINALITY_S + 60)

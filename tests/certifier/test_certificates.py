@@ -1,7 +1,5 @@
 """Status at time T, as known at time K, against what the chain said at its own times."""
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Connection
 
@@ -20,8 +18,8 @@ def status(connection: Connection, at_s: int | None = None, known_s: int | None 
     return certificates.certificate(connection, 1, at_s, known_s).status
 
 
-def test_status_at_a_time_as_known_at_a_time(year: Year, tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/projection.sqlite")
+def test_status_at_a_time_as_known_at_a_time(year: Year, year_store: Store) -> None:
+    store = year_store
     with rewound(year):
         certified_s = year.now_s()
         assert year.platform.status_of(1) is Status.CERTIFIED
@@ -72,10 +70,8 @@ def test_status_at_a_time_as_known_at_a_time(year: Year, tmp_path: Path) -> None
                 certificates.certificate(connection, 7)
 
 
-def test_the_steps_are_listed(year: Year, tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path}/projection.sqlite")
-    Follower(year.platform, store).catch_up()
-    with store.read() as connection:
+def test_the_steps_are_listed(followed_year: Store) -> None:
+    with followed_year.read() as connection:
         steps = certificates.history(connection, 1)
     assert [step.kind for step in steps] == [
         "Applied",

@@ -1,7 +1,5 @@
 """Proof bundles of a certified year, and of what can befall it afterwards: each says exactly what holds."""
 
-from pathlib import Path
-
 from certifier.evidence import certificate_bundle
 from certifier.follower import Follower
 from certifier.store import Store
@@ -34,8 +32,8 @@ def claim_of(year: Year, store: Store) -> Claim:
     return claim
 
 
-def test_the_certificate_and_its_later_states_are_proven(year: Year, tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'projection.sqlite'}")
+def test_the_certificate_and_its_later_states_are_proven(year: Year, year_store: Store) -> None:
+    store = year_store
     claim = claim_of(year, store)
     assert (claim.status, claim.valid, claim.finding) == ("Certified", True, "Positive")
     assert (claim.window_start_day, claim.window_end_day) == (START_DAY, WINDOW_END)
@@ -71,4 +69,3 @@ def test_the_certificate_and_its_later_states_are_proven(year: Year, tmp_path: P
         assert (stale.status, stale.valid, stale.finding) == ("Suspended", False, "Positive")
         year.chain.mine(year.now_s() + 400 * DAY_S)
         assert claim_of(year, store).status == "Lapsed"
-    store.close()

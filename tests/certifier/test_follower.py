@@ -116,10 +116,9 @@ def test_depth_holds_blocks_back(small_run: SmallRun, tmp_path: Path) -> None:
         follower_of(small_run, sqlite(tmp_path), depth=-1)
 
 
-def test_a_reorganisation_is_undone(year: Year, tmp_path: Path) -> None:
-    opened = Store(sqlite(tmp_path))
+def test_a_reorganisation_is_undone(year: Year, year_store: Store, tmp_path: Path) -> None:
+    opened = year_store
     follower = Follower(year.platform, opened)
-    follower.catch_up()
     before = rows_of(opened)
     with rewound(year):
         year.adjust(START_DAY + 40, payload(1_000))
@@ -295,10 +294,8 @@ def test_a_projection_of_another_chain_is_refused(small_run: SmallRun, year: Yea
         Follower(year.platform, Store(sqlite(tmp_path)))
 
 
-def test_the_whole_year_agrees(year: Year, tmp_path: Path) -> None:
-    opened = Store(sqlite(tmp_path))
-    Follower(year.platform, opened).catch_up()
-    with opened.read() as connection:
+def test_the_whole_year_agrees(year: Year, followed_year: Store) -> None:
+    with followed_year.read() as connection:
         assert queries.alarms(connection) == []
         assert queries.status(connection).pending_checks == 0
         found = queries.latest_verdict(connection, "0x" + year.assessment.hex())

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from certifier.indicators import RESOLUTIONS, Step, formulas
+from certifier.indicators import NO_EVENT, RESOLUTIONS, Step, formulas
 from certifier.plausibility import implausible_span, storage_day, usable_capacity_wh
 
 STEPS = [
@@ -68,7 +68,7 @@ def test_primary_energy_and_greenhouse_gas() -> None:
         ("AMR", "no step has a load"),
         ("export_import_pe", "nothing was imported"),
         ("grid_interaction", "nothing was exchanged with the grid"),
-        ("flexibility_response", "no demand-response event was opened for this district"),
+        ("flexibility_response", NO_EVENT.reason),
     ],
 )
 def test_what_is_undefined_is_null_with_its_reason(name: str, reason: str) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from certifier import escrow_queries, market_queries, queries, response_queries
+from certifier import districts, escrow_queries, market_queries, queries, response_queries
+from certifier.indicators import indicators
+from certifier.lineage import reading
 from certifier.market_views import StatementLine
 from certifier.projection import Projection
 from certifier.store import Store, content
@@ -16,11 +18,15 @@ from tests.certifier.trading_story import (
     CHAIN_ID,
     DEPOSIT,
     DISTRICTS,
+    EXPORT_FACTOR,
+    IMPORT_FACTOR,
     LEDGER,
     NOON,
     RULES,
+    TRADING_DAY,
     Change,
     Story,
+    net_export_wh,
     responded,
     told,
 )
@@ -106,6 +112,24 @@ def test_lines_say_what_they_were_for(opened: Store) -> None:
             assert "settled: west delivered" in line.text
         if line.kind == "hold":
             assert line.reference.split()[0] in ("order", "trade")
+
+
+def test_attributes_change_the_balance_of_both_districts(opened: Store) -> None:
+    with opened.read() as connection:
+        north, east = (
+            queries.hour_balances(
+                connection, name, NOON, NOON + 1, districts.main_assessment_id(connection, name)
+            )[0]
+            for name in ("north", "east")
+        )
+        lineage = reading(connection, "east-grid", NOON)
+    moved = 2_000
+    assert (north.attributes_out_wh, east.attributes_in_wh) == (moved, moved)
+    assert north.balance_mwh_pe == (net_export_wh("north", NOON) - moved) * EXPORT_FACTOR
+    assert east.balance_mwh_pe == (net_export_wh("east", NOON) + moved) * IMPORT_FACTOR
+    assert lineage.claims[0].attributes_in_wh == moved
+    sellers = {trade.seller_district_id for trade in lineage.settled_trades if trade.with_attributes}
+    assert sellers == {"north"}
 
 
 def test_claims_of_an_hour(opened: Store) -> None:
@@ -248,6 +272,18 @@ def test_progress_before_the_contract_measures_is_what_it_measures(tmp_path: Pat
         assert response_queries.response_event(connection, 1).state == "settled"
         lines = {line.district_id: line for line in response_queries.statement(connection, 1)}
         operator = escrow_queries.account(connection, "grid-co")
+        assessment_id = districts.main_assessment_id(connection, "east")
+        assert assessment_id is not None
+        found, before = (
+            next(
+                entry
+                for entry in indicators(connection, assessment_id, day, day + 1)
+                if entry.id == "flexibility_response"
+            )
+            for day in (TRADING_DAY, TRADING_DAY - 1)
+        )
+    assert (found.numerator, found.denominator) == (4.522, 9.0)
+    assert before.value is None
     assert lines["south"].penalty_micro_eur == 0 < lines["east"].penalty_micro_eur
     paid = sum(line.net_micro_eur for line in lines.values())
     assert operator.balance_micro_eur == operator.free_micro_eur == DEPOSIT - paid

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from certifier.alarms import raise_alarm
 from certifier.store import Store
 from contracts.hour import format_day
 from contracts.verification import verify
-from tests.certifier.conftest import serving
+from tests.certifier.conftest import copied, serving
 from tests.certifier.small_run import FIRST_DAY, SmallRun
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -245,13 +244,7 @@ def test_an_empty_projection_has_a_page_too(tmp_path: Path) -> None:
 
 
 def test_an_alarm_stands_on_top_of_every_page(projection: Store, tmp_path: Path) -> None:
-    # In a copy, so that the projection of the other tests stays as it is.
-    copy = tmp_path / "copy.sqlite"
-    source = sqlite3.connect(str(projection.engine.url.database))
-    with sqlite3.connect(copy) as target:
-        source.backup(target)
-    source.close()
-    store = Store(f"sqlite:///{copy}")
+    store = copied(projection, tmp_path / "copy.sqlite")
     with store.write() as connection:
         raise_alarm(
             connection,
@@ -265,7 +258,7 @@ def test_an_alarm_stands_on_top_of_every_page(projection: Store, tmp_path: Path)
             day=FIRST_DAY,
         )
     store.close()
-    with serving(f"sqlite:///{copy}") as url:
+    with serving(store.url) as url:
         for path in ("/", "/districts/garafia", "/certificates/1", "/nowhere"):
             _, html, _ = fetch(url + path)
             alarm = html.split('role="alert"')[1].split("</section>")[0]

@@ -30,6 +30,7 @@ from contracts.outcome import Outcome
 from contracts.point import Kind, PointDeclaration
 from contracts.reading import OpenBatch, OpenSection, Record, SigningDomain, Status, pack_open
 from contracts.response import BaselineMethod, EventTerms
+from contracts.scheme import Scheme, StaticFactors
 from contracts.settlement import (
     AppliedOrder,
     BuyerHour,
@@ -49,6 +50,8 @@ NOON = first_hour(TRADING_DAY) + 12
 DISTRICTS = {"north": "coop-north", "west": "coop-west", "south": "coop-south", "east": "coop-east"}
 DEPOSIT = 50_000_000
 ZONE = "la-palma"
+ASSESSED = ("north", "east")
+IMPORT_FACTOR, EXPORT_FACTOR = 2_500, 2_300
 
 Change = Callable[[events.Event], events.Event]
 
@@ -113,7 +116,22 @@ class Story:
                 market_events.TradingKeySet(district, key(district).address, True),
             ]
             money.append(market_events.Deposited(Account(owner), key(owner).address, DEPOSIT))
-        self.tell(day_start(FIRST_DAY) - DAY_S, registry, money)
+        self.tell(day_start(FIRST_DAY) - DAY_S, registry, money, self._assessments())
+
+    def _assessments(self) -> list[events.Event]:
+        """Assessments of one seller and one buyer, with static factors."""
+        factors = StaticFactors(IMPORT_FACTOR, 2400, 700, EXPORT_FACTOR, 2400, 700)
+        scheme = Scheme(non_renewable=False, is_static=True, f_min=0, f_max=3000, g_min=0, g_max=1000)
+        return [
+            events.SchemeRegistered("static", scheme),
+            events.VintageCreated("fixed", "", "grid-co", 0, 0, 3000, 1000, factors, ()),
+            *(
+                events.AssessmentOpened(
+                    keccak(f"assessment of {district}".encode()), district, "static", "fixed", FIRST_DAY
+                )
+                for district in ASSESSED
+            ),
+        ]
 
     def record(self, day: int, changed: dict[tuple[str, int], int] | None = None) -> None:
         """The readings of a day, an hour after it; `changed` gives other net exports by district and hour."""
