@@ -45,8 +45,14 @@ struct SellerHour {
 /// trade's place [begin, end) in all B Wh that the buyer bought with attributes in that hour, I its certified net import: for one trade
 /// min(D, I), and never more than I over all of them, whoever settles first.
 interface ISettlement {
+    /// @param trades how many the step shows: with these numbers and the one order of trades anyone can show the same steps again
     event SettlementStep(
-        bytes32 indexed sellerDistrictId, uint32 indexed hour, uint16 round, address indexed proposer, uint32 step
+        bytes32 indexed sellerDistrictId,
+        uint32 indexed hour,
+        uint16 round,
+        address indexed proposer,
+        uint32 step,
+        uint32 trades
     );
     event SettlementProven(
         bytes32 indexed sellerDistrictId, uint32 indexed hour, uint16 round, uint64 soldWh, uint32 certifiedWh
@@ -91,12 +97,15 @@ interface ISettlement {
     error NotASale(bytes32 orderHash);
     error TradeUnknown(bytes32 tradeHash);
     error AxisGap(bytes32 offerHash, uint64 expectedWh, uint64 shownWh);
-    error TooMuchShown(uint256 shownWh, uint256 soldWh);
+    error TradesMissing(uint256 shownWh, uint256 soldWh);
     error CutChanged(bytes32 expected);
     error WrongCut(uint256 chosen, uint256 expected);
     error WrongStep(bytes32 expected, bytes32 shown);
+    /// @notice Escrow or Claims was deployed for another settlement.
+    error NotNamed(address by, address named);
 
     /// @notice The next step of the caller's proof of the hour's shares; the step that completes T makes them stand.
+    /// One without trades drops what the caller has shown so far.
     function proveShares(
         bytes32 sellerDistrictId,
         uint32 hour,
@@ -121,7 +130,8 @@ interface ISettlement {
     function sellerHour(bytes32 sellerDistrictId, uint32 hour) external view returns (SellerHour memory);
 
     /// @notice Signed net export (import negative) of a final hour by the ledger, and whether the hour is complete: covered by measured
-    /// records, not tainted, energy conserved within the market's tolerance.
+    /// records, not tainted, energy conserved within the market's tolerance. Reverts before the hour is final; settling also while a
+    /// compromise of the seller's keys is not looked through (CertifiedHour.CompromisePending).
     function certifiedNetExport(bytes32 districtId, uint32 hour)
         external
         view
