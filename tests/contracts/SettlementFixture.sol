@@ -8,18 +8,19 @@ import { IEscrow } from "contracts/interfaces/IEscrow.sol";
 import { Adjustment } from "contracts/interfaces/ILedger.sol";
 import { IMarketRules, Terms } from "contracts/interfaces/IMarketRules.sol";
 import { IRegistry } from "contracts/interfaces/IRegistry.sol";
-import { ISettlement, Sale, SellerHour } from "contracts/interfaces/ISettlement.sol";
+import { ISettlement, Sale } from "contracts/interfaces/ISettlement.sol";
 import { PointDeclaration } from "contracts/types/Boundary.sol";
 import { Kind } from "contracts/types/Kind.sol";
 import { BilateralTrade, Cut, Order, OrderState, OrderStatus } from "contracts/types/Trade.sol";
 import { LedgerFixture } from "testing/LedgerFixture.sol";
+import { PlainSettlement } from "testing/PlainSettlement.sol";
 
 interface IMint {
     function mint(address to, uint256 amount) external;
 }
 
 /// @notice A market whose cleared books the test writes, so that every hour can be tried, the strangest ones too; it holds the money of
-/// orders and opens their attributes as Market does. The journey with the real Market is SettlementJourney.t.sol.
+/// orders and opens their attributes as Market does. With the real Market: SettlementInvariant.t.sol.
 contract MarketDouble {
     IRegistry private immutable REGISTRY;
     IEscrow private immutable ESCROW;
@@ -294,35 +295,12 @@ abstract contract SettlementFixture is LedgerFixture {
         return Cut(type(uint128).max, 0);
     }
 
-    /// @notice The right cut, by choosing the best one as often as units are left.
     function cutOf(uint256[] memory quantities, bytes32[] memory ids, uint256 availableWh)
         internal
         pure
         returns (Cut memory cut)
     {
-        uint256 soldWh = 0;
-        for (uint256 i = 0; i < ids.length; ++i) {
-            soldWh += quantities[i];
-        }
-        uint256 left = availableWh;
-        for (uint256 i = 0; i < ids.length; ++i) {
-            left -= quantities[i] * availableWh / soldWh;
-        }
-        cut = nobody();
-        bool[] memory taken = new bool[](ids.length);
-        for (uint256 n = 0; n < left; ++n) {
-            uint256 best = type(uint256).max;
-            for (uint256 i = 0; i < ids.length; ++i) {
-                if (taken[i]) continue;
-                uint256 fraction = quantities[i] * availableWh % soldWh;
-                uint256 bestFraction = best == type(uint256).max ? 0 : quantities[best] * availableWh % soldWh;
-                bool better = best == type(uint256).max || fraction > bestFraction
-                    || (fraction == bestFraction && ids[i] < ids[best]);
-                if (better) best = i;
-            }
-            taken[best] = true;
-            cut = Cut(uint128(quantities[best] * availableWh % soldWh), ids[best]);
-        }
+        (, cut) = PlainSettlement.shares(quantities, ids, availableWh);
     }
 
     // --- money -------------------------------------------------------------------------------------------------------

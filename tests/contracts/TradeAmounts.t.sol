@@ -2,10 +2,10 @@
 pragma solidity 0.8.37;
 
 import { Money } from "contracts/libraries/Money.sol";
-import { ProRata } from "contracts/libraries/ProRata.sol";
 import { TradeAmounts } from "contracts/libraries/TradeAmounts.sol";
 import { Cut } from "contracts/types/Trade.sol";
 import { ForgeTest } from "testing/ForgeTest.sol";
+import { PlainSettlement } from "testing/PlainSettlement.sol";
 
 /// @notice The money of a seller-hour by itself: whatever is sold, delivered and charged, every token in is a token out.
 contract TradeAmountsTest is ForgeTest {
@@ -105,47 +105,15 @@ contract TradeAmountsTest is ForgeTest {
             soldWh += quantities[i];
         }
         uint256 availableWh = _drawn(seed, 99, soldWh < LANE ? soldWh : LANE);
-        (Cut memory cut, uint256 left) = _cut(quantities, ids, availableWh, soldWh);
+        (uint256[] memory expected, Cut memory cut) = PlainSettlement.shares(quantities, ids, availableWh);
         uint256 sum = 0;
-        uint256 more = 0;
         for (uint256 i = 0; i < n; ++i) {
             uint256 share = TradeAmounts.delivered(quantities[i], ids[i], availableWh, soldWh, cut);
+            assertEq(share, expected[i]);
             assertLe(share, quantities[i]);
             sum += share;
-            more += share - quantities[i] * availableWh / soldWh;
         }
         assertEq(sum, availableWh);
-        assertEq(more, left);
-    }
-
-    /// @dev By taking the best one so often as there are units left.
-    function _cut(uint256[] memory quantities, bytes32[] memory ids, uint256 availableWh, uint256 soldWh)
-        private
-        pure
-        returns (Cut memory cut, uint256 left)
-    {
-        uint256 n = ids.length;
-        bool[] memory taken = new bool[](n);
-        left = availableWh;
-        for (uint256 i = 0; i < n; ++i) {
-            left -= quantities[i] * availableWh / soldWh;
-        }
-        cut.fraction = ProRata.NOBODY;
-        for (uint256 k = 0; k < left; ++k) {
-            uint256 best = n;
-            for (uint256 i = 0; i < n; ++i) {
-                if (taken[i]) continue;
-                if (best == n) {
-                    best = i;
-                    continue;
-                }
-                uint256 fraction = quantities[i] * availableWh % soldWh;
-                uint256 bestFraction = quantities[best] * availableWh % soldWh;
-                if (fraction > bestFraction || (fraction == bestFraction && ids[i] < ids[best])) best = i;
-            }
-            taken[best] = true;
-            cut = Cut(uint128(quantities[best] * availableWh % soldWh), ids[best]);
-        }
     }
 
     /// The parts of the buyer's import are its import, whoever sold, and no trade moves more than it delivered.
