@@ -254,6 +254,8 @@ class SettlementStep(Event):
     round: int
     proposer: str
     step: int
+    trades: int
+    """How many trades the step shows: with these numbers and their one order anyone can show the steps again."""
 
 
 @dataclass(frozen=True)
