@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, select
 from certifier import store
 from certifier.alarms import raise_alarm
 from certifier.boundary import Boundaries
+from certifier.escrow_queries import account
 from certifier.history import circumstances, load_history
 from certifier.store import Store
 from contracts.chain import BlockUnknown, RpcFailed
@@ -53,7 +54,7 @@ class Audit:
         self._own.clear()
         for row in pending:
             try:
-                compare = self._hours if row.kind == "hours" else self._verdict
+                compare = {"hours": self._hours, "account": self._account}.get(row.kind, self._verdict)
                 with self._store.write() as connection:
                     compare(connection, head.block_number, row)
                     self._done(connection, row)
@@ -102,6 +103,28 @@ class Audit:
                     district_id=row.subject,
                     day=row.day,
                 )
+
+    def _account(self, connection: Connection, block_number: int, row: Row[Any]) -> None:
+        """The escrow's balances of an account against the sums of its lines."""
+        own = account(connection, row.subject)
+        platform = self._platform
+        stated = {
+            "free_micro_eur": platform.free_micro_eur(row.subject, block=block_number),
+            "held_trade_micro_eur": platform.held_micro_eur(row.subject, False, block=block_number),
+            "held_response_micro_eur": platform.held_micro_eur(row.subject, True, block=block_number),
+            "owed_micro_eur": platform.debts_micro_eur(row.subject, block=block_number),
+        }
+        computed = {name: getattr(own, name) for name in stated}
+        if stated != computed:
+            raise_alarm(
+                connection,
+                "account",
+                f"{row.subject}/{block_number}",
+                block_number=block_number,
+                chain_figure=stated,
+                own_figure=computed,
+                explanation=f"the escrow's balances of {row.subject} are not what its logs give",
+            )
 
     def _verdict(self, connection: Connection, block_number: int, row: Row[Any]) -> None:
         """The chain's verdict over a window against ours."""

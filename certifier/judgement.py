@@ -25,6 +25,7 @@ from certifier.factors import (
     scheme_of,
 )
 from certifier.history import circumstances, finding_name, load_history
+from certifier.pending import check_later
 from contracts import events
 from contracts.energy import DayTotals
 from contracts.hour import format_day
@@ -90,8 +91,8 @@ class Judgement:
         self._compare("final_day", assessment_id, event.day, chain, own)
         self._touched.add(assessment_id)
         district_id = self._assessment(assessment_id).district_id
-        self._check_later("hours", district_id, event.day)
-        self._check_later("verdict", assessment_id, event.day + 1)
+        check_later(self.connection, "hours", district_id, event.day)
+        check_later(self.connection, "verdict", assessment_id, event.day + 1)
 
     def adjust(self, assessment_id: str, event: events.DayAdjusted) -> None:
         """The chain booked an adjusted day's difference: compute it too, keep both, alarm on a difference."""
@@ -116,7 +117,7 @@ class Judgement:
         history.revise(event.day, fresh, block_number)
         self._compare("adjusted_day", assessment_id, event.day, chain, own)
         self._touched.add(assessment_id)
-        self._check_later("verdict", assessment_id, history.frontier())
+        check_later(self.connection, "verdict", assessment_id, history.frontier())
 
     def close_block(self, block_number: int) -> None:
         """Keep the verdict of each assessment that the block concerned, if it is another one than before."""
@@ -209,15 +210,6 @@ class Judgement:
             ).one()
             self._assessments[assessment_id] = row
         return row
-
-    def _check_later(self, kind: str, subject: str, day: int) -> None:
-        table = store.pending_checks
-        row = {"kind": kind, "subject": subject, "day": day}
-        known = self.connection.execute(
-            select(table.c.kind).where(*(table.c[name] == value for name, value in row.items()))
-        ).scalar()
-        if known is None:
-            self.connection.execute(insert(table), [row])
 
     def _compare(self, kind: str, assessment_id: str, day: int, chain: DayTotals, own: DayTotals) -> None:
         for name in (*store.FIGURES, "complete_hours", "edge_estimated", "boundary_version"):

@@ -14,10 +14,11 @@ from certifier.derivation import Derivation
 from certifier.escrow_lines import FollowUps, Line, Occasions, columns, follow_ups, lines
 from certifier.metered import MeteredDays
 from certifier.order_check import OrderCheck
+from certifier.pending import check_later
 from certifier.response_check import ResponseCheck, known
 from certifier.settlement_check import SettlementCheck
 from contracts import events, market_events, response_events
-from contracts.hour import day_of_hour
+from contracts.hour import day_of, day_of_hour
 from contracts.market_rules_calls import MarketTerms
 from contracts.order import MarketDomain
 
@@ -63,6 +64,7 @@ class MarketWriter:
         self._occasions: Occasions | None = None
         self._follow_ups = FollowUps({}, frozenset())
         self._owners: dict[str, str | None] = {}
+        self._to_check: set[str] = set()
 
     def begin_block(self, logged: Sequence[tuple[int, str, events.Event]], time_s: int) -> None:
         """The block whose logs come next."""
@@ -130,6 +132,9 @@ class MarketWriter:
                 }
             )
         self._insert_parts(tables.escrow_lines, rows)
+        for account in {line.account for line in found} - self._to_check:
+            self._to_check.add(account)
+            check_later(self._connection, "account", account, day_of(self._time_s))
 
     def _trading(self, event: events.Event) -> bool:
         match event:
