@@ -204,6 +204,7 @@ abstract contract SettlementFixture is LedgerFixture {
             replaces,
             false,
             "reason",
+            0,
             abi.encodePacked(uint8(hour % 24), hourRecords(netExportWh))
         );
         bytes memory old = replaces == 0 ? bytes("") : abi.encodePacked(uint8(hour % 24), hourRecords(former));

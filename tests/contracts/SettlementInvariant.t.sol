@@ -182,7 +182,7 @@ contract SettlementHandler is MarketFixture {
         if (phase != 3 || sequence[d] >= 20) return;
         bytes memory changedPayload = _records(uint256(keccak256(abi.encode(seed))));
         Adjustment memory a =
-            Adjustment(gateways[d], HOUR / 24, sequence[d] + 1, sequence[d], false, "late", changedPayload);
+            Adjustment(gateways[d], HOUR / 24, sequence[d] + 1, sequence[d], false, "late", 0, changedPayload);
         ledger.adjust(a, payload[d], sign(d == 1 ? OPERATOR_KEY + 1 : OPERATOR_KEY, a), sign(AUDITOR_KEY, a));
         ++sequence[d];
         payload[d] = changedPayload;
