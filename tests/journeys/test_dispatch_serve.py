@@ -1,5 +1,6 @@
 """`ped dispatch serve` beside a gateway process, Mosquitto and simulated devices."""
 
+import http.server
 import json
 import math
 import os
@@ -21,7 +22,7 @@ from contracts.hour import HOUR_S, format_time_utc, parse_time_utc
 from contracts.key import SigningKey
 from contracts.point import Kind
 from optimiser.case import CaseError
-from optimiser.dispatch.serve import Service, load_settings
+from optimiser.dispatch.serve import Service, Step, load_settings
 from optimiser.foresight_commands import commands
 from scripts.devices.physics import Battery
 from scripts.devices.stage import DISTRICT, GATEWAY, Equipment, Stage
@@ -60,8 +61,8 @@ class Town:
     folder: Path
     stage: Stage
 
-    def write(self, gateway_url: str) -> Path:
-        """Settings with a certifier that nobody runs."""
+    def write(self, gateway_url: str, certifier_url: str | None = None) -> Path:
+        """Settings; without its address with a certifier that nobody runs."""
         path = self.folder / "serve.toml"
         path.write_text(f"""
 case = "case.toml"
@@ -77,7 +78,7 @@ token_file = "token"
 keystore = "optimiser.json"
 password_file = "optimiser-password"
 [certifier]
-url = "http://{LOOPBACK}:{free_port()}"
+url = "{certifier_url or f"http://{LOOPBACK}:{free_port()}"}"
 [window]
 first_day = 2019-01-01
 days = 365
@@ -188,10 +189,111 @@ def test_a_gateway_that_is_absent_is_tried_again(town: Town) -> None:
     assert step.answer.startswith("0x"), step
 
 
+class Certifier(http.server.ThreadingHTTPServer):
+    """Answers as a certifier that knows the 15 days before START_S (what a real one answers is tested in
+    tests/certifier/test_hours_for_dispatch.py), or with 503."""
+
+    BALANCE_MWH_PE = -2_000_000
+    """Of each day."""
+
+    def __init__(self) -> None:
+        super().__init__((LOOPBACK, 0), _CertifierAnswers)
+        self.daemon_threads = True
+        self.fails = False
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.server_address[1]}"
+
+    def csv_of(self, path: str) -> str:
+        figures, figure = "balance_mwh_pe,lower_mwh_pe,ghg_mg,ghg_upper_mg", self.BALANCE_MWH_PE
+        days = [START_S - back * 86_400 for back in range(15, 0, -1)]
+        if path.split("?")[0].endswith("/days"):
+            rows = [f"{format_time_utc(day)[:10]},{figure},{figure},{-figure},{-figure},24" for day in days]
+            return "\n".join([f"day,{figures},complete_hours", *rows]) + "\n"
+        hours = [day + HOUR_S * hour for day in days for hour in range(24)]
+        rows = [f"{format_time_utc(start_s)},true,9000,0" for start_s in hours]
+        return "\n".join(["start_time_utc,complete,consumption_wh,production_wh", *rows]) + "\n"
+
+
+class _CertifierAnswers(http.server.BaseHTTPRequestHandler):
+    server: Certifier
+
+    def do_GET(self) -> None:
+        self.send_response(503 if self.server.fails else 200)
+        self.end_headers()
+        self.wfile.write(b"" if self.server.fails else self.server.csv_of(self.path).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def certifier() -> Iterator[Certifier]:
+    server = Certifier()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_hours_in_a_row_with_a_certifier_that_fails_and_a_sequence_that_is_lost(
+    town: Town, certifier: Certifier
+) -> None:
+    settings = town.write(url_of(town.stage), certifier.url)
+    now_s = START_S
+    steps: list[Step] = []
+
+    def serve(service: Service, hour: int) -> Step:
+        nonlocal now_s
+        start_s = START_S + hour * HOUR_S
+        town.stage.advance(start_s - 900)
+        now_s = start_s - 60
+        town.stage.pass_time(now_s)
+        step = service.serve_interval(start_s, threading.Event())
+        assert step is not None
+        assert step.answer.startswith("0x"), step
+        town.stage.pass_time(start_s)
+        assert town.stage.devices["battery"].wait_for_command(
+            start_s, lambda command: command.proposal == step.answer, 20
+        )
+        steps.append(step)
+        return step
+
+    service = Service(load_settings(settings), town.folder, lambda: now_s)
+    first = serve(service, 1)
+    assert first.price.startswith("balance -30.0 kWh_PE of 15 days until 2019-01-16T00:00:00Z")
+    assert first.foresight.endswith("360 measured hours")
+    certifier.fails = True
+    second = serve(service, 2)
+    assert second.price == f"last known {first.price}"
+    assert second.price_eur_per_kwh_pe == first.price_eur_per_kwh_pe
+    assert second.foresight.endswith("0 measured hours")
+    service.close()
+
+    (town.folder / "dispatch" / "sequence").unlink()
+    again = Service(load_settings(settings), town.folder, lambda: now_s)
+    third = serve(again, 3)
+    assert third.price.startswith("no balance known")
+    certifier.fails = False
+    fourth = serve(again, 4)
+    again.close()
+    assert (fourth.price, fourth.price_eur_per_kwh_pe) == (first.price, first.price_eur_per_kwh_pe)
+    assert [step.schedule for step in steps] == ["optimum"] * 4
+    numbers = [step.sequence for step in steps if step.sequence is not None]
+    assert numbers == sorted(set(numbers)), "no number is used twice, even after the file is lost"
+    assert len(numbers) == 4
+    kept = (town.folder / "dispatch" / "steps.jsonl").read_text().splitlines()[-4:]
+    assert [json.loads(line)["start_utc"] for line in kept] == [step.start_utc for step in steps]
+
+
 def test_it_runs_until_it_is_stopped(town: Town) -> None:
     settings = town.write(url_of(town.stage))
     process = subprocess.Popen(
-        [*PED, "dispatch", "--serve", str(settings)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PED, "dispatch", "--serve", str(settings)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     assert "is running" in process.stdout.readline()
