@@ -13,10 +13,10 @@ _NOW = "pending"
 class OnChainBaseline(NamedTuple):
     """Baseline of a district in an event as the contract computes it, per event hour."""
 
-    days_used: int
-    """Similar days; fewer than 5: no baseline."""
-    baseline_wh: tuple[int, ...]
-    """Net import, signed."""
+    days_used: tuple[int, ...]
+    """Similar days used, rising; without a baseline those that there are."""
+    baseline_wh: tuple[int, ...] | None
+    """Net import, signed; None: there is no baseline."""
 
 
 class ResponseCalls(ContractCalls):
@@ -79,4 +79,4 @@ class ResponseCalls(ContractCalls):
     def baseline(self, event_id: int, district_id: str) -> OnChainBaseline:
         """The baseline as of now; only final hours make it final."""
         raw = self._call("Flexibility", "baseline", event_id, to_bytes32(district_id), block=_NOW)
-        return OnChainBaseline(raw[0], tuple(raw[1]))
+        return OnChainBaseline(tuple(raw[0]), tuple(raw[1]) or None)

@@ -23,6 +23,22 @@ def test_the_hours_cover_every_row_and_both_signs() -> None:
     assert {"0", "1"} == set(hours["conserved"]) == set(hours["loadMetered"]) == set(hours["primaryLacking"])
 
 
+def test_the_baselines_cover_what_a_baseline_can_be() -> None:
+    baselines = json.loads(files()["baselines.json"])
+    made = [count != "0" for count in baselines["baselineCount"]]
+    assert 10 < sum(made) < len(made)
+    for method in "01":
+        for increase in "01":
+            kinds = zip(baselines["method"], baselines["increase"], made, strict=True)
+            assert (method, increase, True) in list(kinds)
+    assert any(
+        count == "0" and int(days) >= 5
+        for count, days in zip(baselines["baselineCount"], baselines["dayCount"], strict=True)
+    ), "hidden hours"
+    assert any(int(days) < 5 for days in baselines["dayCount"])
+    assert min(map(int, baselines["baselineWh"])) < 0 < max(map(int, baselines["baselineWh"]))
+
+
 def test_the_books_cover_what_a_clearing_can_be() -> None:
     books = json.loads(files()["clearing.json"])
     assert (books["volumeWh"][0], books["priceMicroEurPerKwh"][0]) == ("6", "9")

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from contracts.baseline import History, compute_baseline
 from contracts.clearing import BookOrder, Side, clear
 from contracts.energy import (
     NO_ATTRIBUTES,
@@ -32,7 +33,7 @@ from contracts.energy import (
     assess_hour,
 )
 from contracts.factor import FactorHour, pack_day
-from contracts.hour import parse_day, window_start
+from contracts.hour import DAY_S, HOUR_S, HOURS_PER_DAY, parse_day, window_start
 from contracts.key import SigningKey
 from contracts.point import Kind
 from contracts.privacy import MemberReading, commitment, prove, root
@@ -49,6 +50,7 @@ from contracts.reading import (
     pack_open,
     pack_private,
 )
+from contracts.response import BaselineMethod
 from contracts.setpoint import MAX_POWER_W, Setpoint, SetpointDomain, SetpointProposal
 from contracts.slug import serial_to_bytes32, to_bytes32
 
@@ -523,6 +525,56 @@ def _book(random: Random, case: int) -> list[BookOrder]:
     ]
 
 
+def baselines() -> Columns:
+    """Baselines of events in 2025 and 2026, from the hours that can matter:
+
+    An hour that is not listed is not complete. Without a baseline its values are none (`baselineCount` 0).
+    """
+    random = Random(7)
+    columns: Columns = defaultdict(list)
+    for case in range(40):
+        event_day = parse_day("2025-03-01") + random.randrange(650)
+        start, count = random.randrange(HOURS_PER_DAY), random.choice((1, 1, 2, 3, 24))
+        count = min(count, HOURS_PER_DAY - start)
+        event = range(event_day * HOURS_PER_DAY + start, event_day * HOURS_PER_DAY + start + count)
+        ahead_s = random.choice((0, HOUR_S, HOUR_S + 1, 5 * HOUR_S, DAY_S, 20 * DAY_S))
+        opened_s = event[0] * HOUR_S - ahead_s
+        first_day = opened_s // DAY_S - random.choice((9, 14, 45, 60))
+        scale = random.choice((2, 9, 5_000, LANE_MAX))
+        shift = random.choice((-scale, -scale // 2, 0))
+        shown = random.choice((1.0, 1.0, 0.9, 0.3, 0.02))
+        clocks = {hour % HOURS_PER_DAY for hour in range(event[0] - 4, event[-1] + 1)}
+        hours = {
+            hour: shift + random.randint(0, scale)
+            for hour in range(first_day * HOURS_PER_DAY, event[0])
+            if hour % HOURS_PER_DAY in clocks and random.random() < shown
+        }
+        holidays = {event_day - place for place in range(60) if random.random() < 0.1}
+        history = History(hours, first_day, holidays=frozenset(holidays))
+        method, increase = BaselineMethod(case % 2), case % 4 >= 2
+        found = compute_baseline(history, method, increase, event, opened_s)
+        values = {
+            "method": int(method),
+            "increase": int(increase),
+            "startHour": event[0],
+            "eventHours": count,
+            "openedAt": opened_s,
+            "firstDay": first_day,
+            "holidayCount": len(holidays),
+            "dayCount": len(found.days),
+            "baselineCount": len(found.baseline_wh or ()),
+        }
+        for name, number in values.items():
+            columns[name].append(str(number))
+        columns["holiday"] += [str(day) for day in sorted(holidays)]
+        columns["dayUsed"] += [str(day) for day in found.days]
+        columns["baselineWh"] += [str(value) for value in found.baseline_wh or ()]
+        # Per hour 9 bytes: its number in 4, net import in 5, signed.
+        packed = (hour.to_bytes(4) + value.to_bytes(5, signed=True) for hour, value in hours.items())
+        columns["netImport"].append("0x" + b"".join(packed).hex())
+    return columns
+
+
 def files() -> dict[str, str]:
     """Name and content of every vector file."""
     makers = {
@@ -533,6 +585,7 @@ def files() -> dict[str, str]:
         "merkle": merkle,
         "setpoints": setpoints,
         "clearing": clearings,
+        "baselines": baselines,
     }
     return {f"{name}.json": json.dumps(make(), separators=(",", ":")) + "\n" for name, make in makers.items()}
 
