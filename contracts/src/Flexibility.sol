@@ -137,9 +137,9 @@ contract Flexibility is IFlexibility {
         _requireOpen(eventId, record);
         EventTerms memory terms = record.terms;
         District memory district = registry.district(districtId);
-        if (
-            registry.organisationOf(msg.sender) != district.ownerOrg || !registry.hasRole(DISTRICT_OWNER, msg.sender)
-        ) revert NotDistrictOwner(msg.sender, districtId);
+        if (registry.organisationOf(msg.sender) != district.ownerOrg || !registry.hasRole(DISTRICT_OWNER, msg.sender)) {
+            revert NotDistrictOwner(msg.sender, districtId);
+        }
         if (district.zone != terms.zone) revert WrongZone(districtId, district.zone, terms.zone);
         if (capacityWh == 0) revert CapacityZero();
         if (capacityWh > terms.requestedWh) revert CapacityAboveRequest(capacityWh, terms.requestedWh);
@@ -377,7 +377,7 @@ contract Flexibility is IFlexibility {
     {
         Baseline.Source memory source = _source(record, districtId);
         uint256[] memory similar = _similarDays(record, districtId, source);
-        if (similar.length < Baseline.LEAST_DAYS) return (similar, baselineWh);
+        if (similar.length < Baseline.LEAST_DAYS) return (Baseline.reversed(similar), baselineWh);
         EventTerms memory terms = record.terms;
         Baseline.Question memory question = Baseline.Question({
             increase: terms.increase,
@@ -413,12 +413,7 @@ contract Flexibility is IFlexibility {
     function _eventHours(Record storage record, bytes32 districtId)
         private
         view
-        returns (
-            uint256[] memory words,
-            uint256[] memory extras,
-            HourBalance.Day memory rule,
-            uint256 sensitivityWh
-        )
+        returns (uint256[] memory words, uint256[] memory extras, HourBalance.Day memory rule, uint256 sensitivityWh)
     {
         uint32 start = record.terms.startHour;
         uint32[] memory wanted = new uint32[](record.terms.hourCount);

@@ -92,7 +92,7 @@ library Baseline {
         uint256 clock = q.startHour % 24;
         daysUsed = similarDays;
         (bool known, int256[] memory values) = _read(s, _hoursOf(daysUsed, clock, 0), q.hourCount, !q.increase);
-        if (!known) return (_reversed(daysUsed), baselineWh);
+        if (!known) return (reversed(daysUsed), baselineWh);
         if (q.highFive) (daysUsed, values) = _best(daysUsed, values, q.hourCount, q.increase);
 
         int256[] memory sums = new int256[](q.hourCount);
@@ -108,7 +108,7 @@ library Baseline {
         if (s.openedAt >= (q.startHour - 1) * 1 hours) {
             int256 difference;
             (known, difference) = _difference(q, s, daysUsed);
-            if (!known) return (_reversed(daysUsed), baselineWh);
+            if (!known) return (reversed(daysUsed), baselineWh);
             adjustment = _clamp(5 * hoursCount * difference, 3 * size);
         }
         baselineWh = new int256[](q.hourCount);
@@ -117,7 +117,14 @@ library Baseline {
             int256 denominator = 15 * daysCount * hoursCount;
             baselineWh[i] = q.increase ? -_floor(-numerator, denominator) : _floor(numerator, denominator);
         }
-        daysUsed = _reversed(daysUsed);
+        daysUsed = reversed(daysUsed);
+    }
+
+    function reversed(uint256[] memory list) internal pure returns (uint256[] memory result) {
+        result = new uint256[](list.length);
+        for (uint256 i = 0; i < list.length; ++i) {
+            result[list.length - 1 - i] = list[i];
+        }
     }
 
     /// @dev Days times the sum of M over the window, less the days' sum over the same clock hours. What stands in for a hidden hour
@@ -133,8 +140,7 @@ library Baseline {
         (known, values) = _read(s, window, WINDOW_HOURS, !q.increase);
         if (!known) return (false, 0);
         difference = int256(daysUsed.length) * _sum(values);
-        (known, values) =
-            _read(s, _hoursOf(daysUsed, q.startHour % 24, WINDOW_LEAD_HOURS), WINDOW_HOURS, q.increase);
+        (known, values) = _read(s, _hoursOf(daysUsed, q.startHour % 24, WINDOW_LEAD_HOURS), WINDOW_HOURS, q.increase);
         if (!known) return (false, 0);
         difference -= _sum(values);
     }
@@ -226,17 +232,14 @@ library Baseline {
     }
 
     /// @dev The hour `lead` hours before clock hour `clock` of each day.
-    function _hoursOf(uint256[] memory list, uint256 clock, uint256 lead) private pure returns (uint256[] memory first) {
+    function _hoursOf(uint256[] memory list, uint256 clock, uint256 lead)
+        private
+        pure
+        returns (uint256[] memory first)
+    {
         first = new uint256[](list.length);
         for (uint256 i = 0; i < list.length; ++i) {
             first[i] = list[i] * 24 + clock - lead;
-        }
-    }
-
-    function _reversed(uint256[] memory list) private pure returns (uint256[] memory reversed) {
-        reversed = new uint256[](list.length);
-        for (uint256 i = 0; i < list.length; ++i) {
-            reversed[list.length - 1 - i] = list[i];
         }
     }
 
