@@ -158,15 +158,6 @@ contract FlexibilityAttacksTest is FlexibilityFixture {
         assertEq(int256(values[0]), LOAD_WH + 1_000, "withdrawn");
     }
 
-    function test_holidays_are_days_of_rest() public {
-        vm.warp(START);
-        uint32[] memory holidays = new uint32[](1);
-        holidays[0] = EVENT_DAY + 49 + 364 / 2; // in 2025
-        vm.prank(publisher);
-        rules.publishHolidays(2025, holidays);
-        assertTrue(rules.isRestDay(holidays[0]));
-    }
-
     // --- one kWh, two claims -----------------------------------------------------------------------------------------
 
     /// Harbour lets its import of 5,000 fall to an export of 4,000 that it has sold, or declared elsewhere: 5,000 count.

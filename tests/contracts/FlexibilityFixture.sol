@@ -11,7 +11,7 @@ import { MarketFixture } from "testing/MarketFixture.sol";
 /// @notice Demand response on top of the market: a grid operator with money, and two districts of one grid point each, whose hours lie in
 /// the ledger for weeks. The hours are written to the ledger's storage: fifty days of signed batches would take each test seconds.
 abstract contract FlexibilityFixture is MarketFixture {
-    /// @dev Slot of Ledger's hours (contracts/abi/Ledger.json, storage_layout); LedgerSlotTest holds it to that.
+    /// @dev Slot of Ledger's hours (contracts/abi/Ledger.json, storage_layout); setUp looks whether it is.
     uint256 private constant HOURS_SLOT = 2;
     bytes32 internal constant GRID = "grid";
     /// @dev A Monday; the event was opened on the Saturday before.
@@ -39,6 +39,7 @@ abstract contract FlexibilityFixture is MarketFixture {
         publishHill(DAY, changes(change(HILL_GATEWAY, points(point("HILL-GRID", Kind.GRID, 1_000_000_000)))));
         setDays(HARBOUR, DAY, EVENT_DAY, LOAD_WH);
         setDays(HILL, DAY, EVENT_DAY, LOAD_WH);
+        assertEq(lane(hourWord(DAY, 12), 0), uint256(LOAD_WH), "slot of the hours");
         warpTo(OPENED);
     }
 

@@ -68,7 +68,7 @@ contract FlexibilityPayTest is FlexibilityFixture {
     }
 
     /// forge-config: default.fuzz.runs = 128
-    /// forge-config: ci.fuzz.runs = 1500
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_every_share_is_the_formulas(
         uint32 price,
         uint32 penalty,

@@ -36,6 +36,11 @@ import { LedgerFixture } from "testing/LedgerFixture.sol";
 /// | Assessments.finalise          |  any   |   x   |  x   |    x     | Assessments, here                                 |
 /// | Assessments.bookAdjustments   |  any   |   x   |  x   |    x     | Assessments, here                                 |
 /// | Certificates, all nine        |   x    |   x   |  x   |    x     | Certificates                                      |
+/// | Flexibility.openEvent         |   x    |   x   |  x   |    x     | Flexibility, FlexibilityPay                       |
+/// | Flexibility.withdrawEvent     |   x    |   x   |  x   |    -     | Flexibility                                       |
+/// | Flexibility.enrol             |   x    |   x   |  x   |    x     | Flexibility, FlexibilityPay                       |
+/// | Flexibility.measure, pay      |  any   |   x   |  x   |    x     | Flexibility, FlexibilityAttacks, FlexibilityPay   |
+/// | Flexibility.returnBudget      |  any   |   x   |  x   |    -     | Flexibility                                       |
 contract StateChangesTest is LedgerFixture {
     function setUp() public override {
         super.setUp();

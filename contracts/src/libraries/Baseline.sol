@@ -11,8 +11,9 @@ import { HourBalance } from "./HourBalance.sol";
 /// @title Baseline of a demand-response event from a district's certified hours (domain.md §7)
 /// @notice M is net import, import - export, of an hour that is complete (CertifiedHour). Only hours that ended when the event was opened
 /// are read. The Python statement is contracts/baseline.py; both follow tests/vectors/baselines.json.
-/// @dev Computed rather than proven: with ten days of one hour it reads ten words, which a proof would have to read as well.
-/// No overflow: |M| < 2^32, and sums of at most 10 days of 24 hours are multiplied by at most 15 * 24.
+/// @dev Computed rather than proven: a proof would have to show that its days are the right ones and read the same words, which are most of
+/// the cost (tests/contracts/snapshots/Flexibility.json). Unchecked arithmetic: |M| < 2^32, sums of at most 10 days of 24 hours are
+/// multiplied by at most 15 * 24, hours and days are far below 2^40, and days are subtracted from later ones only.
 library Baseline {
     uint256 internal constant LOOK_BACK_DAYS = 45;
     uint256 internal constant MOST_DAYS = 10;
@@ -39,11 +40,15 @@ library Baseline {
         uint256 openedAt;
         /// The day before the first similar day: the window of the adjustment may begin on it.
         uint256 firstDay;
-        /// Per day from firstDay to that of the opening: 0 without a boundary; else coverage and flags.
+        /// Coverage and flags of the one boundary version that all days have; 0 when they differ.
+        uint256 boundary;
+        /// Per day from firstDay to that of the opening, where they differ: 0 without a boundary.
         uint256[] boundaries;
+        /// As of `judgedBy`.
         HourBalance.Day rule;
-        /// Per clock hour.
-        StandIn[24] standIns;
+        uint256 judgedBy;
+        /// Per clock hour; empty until one is needed.
+        StandIn[] standIns;
     }
 
     /// @dev What a clock hour had at least and at most within the days that count.
@@ -66,18 +71,21 @@ library Baseline {
         Boundary memory oldest = registry.boundary(districtId, s.firstDay);
         Boundary memory current = registry.boundary(districtId, lastDay);
         s.rule = CertifiedHour.rule(oldest, terms);
+        // Versions only rise: where the ends have the same one, so have all days between.
+        if (current.version != 0 && current.version == oldest.version) {
+            s.boundary = _packed(current);
+            return s;
+        }
         s.boundaries = new uint256[](lastDay - s.firstDay + 1);
-        for (uint256 day = lastDay + 1; day-- > s.firstDay;) {
-            // Versions only rise: where the ends have the same one, so have all days between.
-            if (current.version != oldest.version && day != lastDay) current = registry.boundary(districtId, day);
-            if (current.version == 0) break;
-            s.boundaries[day - s.firstDay] = HAS_BOUNDARY | (current.loadMetered ? LOAD_METERED : 0)
-                | uint256(current.openPoints) | (uint256(current.members) << 16);
+        for (uint256 day = lastDay; current.version != 0; current = registry.boundary(districtId, day)) {
+            s.boundaries[day - s.firstDay] = _packed(current);
+            if (day == s.firstDay) break;
+            --day;
         }
     }
 
     function hasBoundary(Source memory s, uint256 day) internal pure returns (bool) {
-        return s.boundaries[day - s.firstDay] != 0;
+        return s.boundary != 0 || s.boundaries[day - s.firstDay] != 0;
     }
 
     /// @notice The baseline by `similarDays`, at least five, the latest first.
@@ -97,9 +105,15 @@ library Baseline {
 
         int256[] memory sums = new int256[](q.hourCount);
         int256 size = 0;
-        for (uint256 i = 0; i < values.length; ++i) {
-            sums[i % q.hourCount] += values[i];
-            size += values[i] < 0 ? -values[i] : values[i];
+        unchecked {
+            uint256 place = 0;
+            for (uint256 i = 0; i < daysUsed.length; ++i) {
+                for (uint256 h = 0; h < sums.length; ++h) {
+                    int256 value = values[place++];
+                    sums[h] += value;
+                    size += value < 0 ? -value : value;
+                }
+            }
         }
         int256 daysCount = int256(daysUsed.length);
         int256 hoursCount = int256(q.hourCount);
@@ -152,43 +166,53 @@ library Baseline {
         view
         returns (bool known, int256[] memory values)
     {
-        uint32[] memory wanted = new uint32[](first.length * count);
-        for (uint256 i = 0; i < wanted.length; ++i) {
-            wanted[i] = uint32(first[i / count] + i % count);
-        }
-        (uint256[] memory words, uint256[] memory extras) = s.ledger.wordsOf(s.districtId, wanted);
-        values = new int256[](wanted.length);
-        for (uint256 i = 0; i < wanted.length; ++i) {
-            bool complete;
-            (complete, values[i]) = _judge(s, wanted[i], words[i], extras[i]);
-            if (complete) continue;
-            StandIn memory standIn = _standIn(s, wanted[i] % 24);
-            if (!standIn.isKnown) return (false, values);
-            values[i] = lowest ? standIn.lowest : standIn.highest;
+        uint256 length = first.length * count;
+        uint32[] memory wanted = new uint32[](length);
+        values = new int256[](length);
+        unchecked {
+            uint256 place = 0;
+            for (uint256 i = 0; i < first.length; ++i) {
+                uint256 hour = first[i];
+                for (uint256 h = 0; h < count; ++h) {
+                    wanted[place++] = uint32(hour + h);
+                }
+            }
+            (uint256[] memory words, uint256[] memory extras) = s.ledger.wordsOf(s.districtId, wanted);
+            for (uint256 i = 0; i < length; ++i) {
+                (bool complete, int256 value) = _judge(s, wanted[i], words[i], extras[i]);
+                if (!complete) {
+                    StandIn memory standIn = _standIn(s, wanted[i] % 24);
+                    if (!standIn.isKnown) return (false, values);
+                    value = lowest ? standIn.lowest : standIn.highest;
+                }
+                values[i] = value;
+            }
         }
         return (true, values);
     }
 
     function _standIn(Source memory s, uint256 clock) private view returns (StandIn memory standIn) {
+        if (s.standIns.length == 0) s.standIns = new StandIn[](24);
         standIn = s.standIns[clock];
         if (standIn.isRead) return standIn;
         standIn.isRead = true;
-        uint256 lastDay = s.firstDay + s.boundaries.length - 1;
-        // The clock hour of the last day counts if it has ended.
-        if ((lastDay * 24 + clock + 1) * 1 hours > s.openedAt) --lastDay;
-        uint256 openDay = s.openedAt / 1 days;
-        uint256 day = openDay > LOOK_BACK_DAYS ? openDay - LOOK_BACK_DAYS : 0;
-        uint32[] memory wanted = new uint32[](lastDay - day + 1);
-        for (uint256 i = 0; i < wanted.length; ++i) {
-            wanted[i] = uint32((day + i) * 24 + clock);
-        }
-        (uint256[] memory words, uint256[] memory extras) = s.ledger.wordsOf(s.districtId, wanted);
-        for (uint256 i = 0; i < wanted.length; ++i) {
-            (bool complete, int256 value) = _judge(s, wanted[i], words[i], extras[i]);
-            if (!complete) continue;
-            if (!standIn.isKnown || value < standIn.lowest) standIn.lowest = value;
-            if (!standIn.isKnown || value > standIn.highest) standIn.highest = value;
-            standIn.isKnown = true;
+        unchecked {
+            uint256 afterLast = s.openedAt / 1 days;
+            uint256 day = afterLast > LOOK_BACK_DAYS ? afterLast - LOOK_BACK_DAYS : 0;
+            // The clock hour of the day of the opening counts if it had ended.
+            if ((afterLast * 24 + clock + 1) * 1 hours <= s.openedAt) ++afterLast;
+            uint32[] memory wanted = new uint32[](afterLast - day);
+            for (uint256 i = 0; i < wanted.length; ++i) {
+                wanted[i] = uint32((day + i) * 24 + clock);
+            }
+            (uint256[] memory words, uint256[] memory extras) = s.ledger.wordsOf(s.districtId, wanted);
+            for (uint256 i = 0; i < words.length; ++i) {
+                (bool complete, int256 value) = _judge(s, wanted[i], words[i], extras[i]);
+                if (!complete) continue;
+                if (!standIn.isKnown) (standIn.isKnown, standIn.lowest, standIn.highest) = (true, value, value);
+                else if (value < standIn.lowest) standIn.lowest = value;
+                else if (value > standIn.highest) standIn.highest = value;
+            }
         }
     }
 
@@ -197,11 +221,24 @@ library Baseline {
         pure
         returns (bool complete, int256 netImportWh)
     {
-        uint256 boundary = s.boundaries[hour / 24 - s.firstDay];
-        if (boundary == 0) return (false, 0);
-        s.rule.coverage = uint32(boundary);
-        s.rule.loadMetered = boundary & LOAD_METERED != 0;
-        return CertifiedHour.netImport(word, extra, s.rule);
+        unchecked {
+            uint256 boundary = s.boundary;
+            if (boundary == 0) {
+                boundary = s.boundaries[hour / 24 - s.firstDay];
+                if (boundary == 0) return (false, 0);
+            }
+            if (s.judgedBy != boundary) {
+                s.judgedBy = boundary;
+                s.rule.coverage = uint32(boundary);
+                s.rule.loadMetered = boundary & LOAD_METERED != 0;
+            }
+            return CertifiedHour.netImport(word, extra, s.rule);
+        }
+    }
+
+    function _packed(Boundary memory boundary) private pure returns (uint256) {
+        return HAS_BOUNDARY | (boundary.loadMetered ? LOAD_METERED : 0) | uint256(boundary.openPoints)
+            | (uint256(boundary.members) << 16);
     }
 
     /// @dev The five days with the largest (increase: smallest) sum; of equal ones the more recent.
@@ -210,24 +247,33 @@ library Baseline {
         pure
         returns (uint256[] memory bestDays, int256[] memory bestValues)
     {
-        int256[] memory sums = new int256[](allDays.length);
-        for (uint256 i = 0; i < values.length; ++i) {
-            sums[i / count] += smallest ? -values[i] : values[i];
-        }
         bestDays = new uint256[](LEAST_DAYS);
         bestValues = new int256[](LEAST_DAYS * count);
-        uint256 used = 0;
-        for (uint256 i = 0; i < allDays.length; ++i) {
-            uint256 better = 0;
-            for (uint256 j = 0; j < allDays.length; ++j) {
-                if (sums[j] > sums[i] || (sums[j] == sums[i] && j < i)) ++better;
+        unchecked {
+            int256[] memory sums = new int256[](allDays.length);
+            uint256 place = 0;
+            for (uint256 i = 0; i < sums.length; ++i) {
+                int256 sum = 0;
+                for (uint256 h = 0; h < count; ++h) {
+                    sum += values[place++];
+                }
+                sums[i] = smallest ? -sum : sum;
             }
-            if (better >= LEAST_DAYS) continue;
-            bestDays[used] = allDays[i];
-            for (uint256 h = 0; h < count; ++h) {
-                bestValues[used * count + h] = values[i * count + h];
+            uint256 used = 0;
+            for (uint256 i = 0; i < sums.length; ++i) {
+                int256 own = sums[i];
+                uint256 better = 0;
+                for (uint256 j = 0; j < sums.length; ++j) {
+                    int256 other = sums[j];
+                    if (other > own || (other == own && j < i)) ++better;
+                }
+                if (better >= LEAST_DAYS) continue;
+                bestDays[used] = allDays[i];
+                for (uint256 h = 0; h < count; ++h) {
+                    bestValues[used * count + h] = values[i * count + h];
+                }
+                ++used;
             }
-            ++used;
         }
     }
 
@@ -238,8 +284,10 @@ library Baseline {
         returns (uint256[] memory first)
     {
         first = new uint256[](list.length);
-        for (uint256 i = 0; i < list.length; ++i) {
-            first[i] = list[i] * 24 + clock - lead;
+        unchecked {
+            for (uint256 i = 0; i < list.length; ++i) {
+                first[i] = list[i] * 24 + clock - lead;
+            }
         }
     }
 
