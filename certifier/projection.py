@@ -518,7 +518,7 @@ _ROLES = {
     bytes(32): "SCHEME_ADMIN",
     **{
         keccak(name.encode()): name
-        for name in ("METER_OPERATOR", "FACTOR_PUBLISHER", "AUDITOR", "DISTRICT_OWNER")
+        for name in ("METER_OPERATOR", "FACTOR_PUBLISHER", "AUDITOR", "DISTRICT_OWNER", "GRID_OPERATOR")
     },
 }
 
