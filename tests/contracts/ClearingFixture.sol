@@ -63,6 +63,27 @@ abstract contract ClearingFixture is MarketFixture {
         }
     }
 
+    /// @dev Slots of Market's variables orders_ and records_ (contracts/abi/Market.json).
+    uint256 private constant ORDERS_SLOT = 6;
+    uint256 private constant RECORDS_SLOT = 9;
+
+    /// @notice Writes a live order of the plain book where the market keeps it, and holds its money: for orders whose hashes are given,
+    /// or too many to be placed one by one. writeBook counts them.
+    function writeOrder(bytes32 id, bool isBid, uint256 price, uint256 quantityWh) internal {
+        // Trading keys were set for HARBOUR, QUAY, HILL, VALLEY: numbers 1 to 4.
+        uint256 number = isBid ? 3 : 1;
+        uint256 word = 1 | (uint256(PLAIN) << 8) | ((isBid ? uint256(1) : 0) << 41) | (number << 64)
+            | (quantityWh << 96) | (price << 128);
+        vm.store(address(market), keccak256(abi.encode(id, ORDERS_SLOT)), bytes32(word));
+        vm.prank(address(market));
+        escrow.hold(isBid ? HILL_OWNERS : HARBOUR_OWNERS, up(quantityWh, isBid ? price : BOND));
+    }
+
+    function writeBook(uint256 bidCount, uint256 offerCount) internal {
+        bytes32 counts = bytes32(bidCount | (offerCount << 32));
+        vm.store(address(market), keccak256(abi.encode(uint256(PLAIN), RECORDS_SLOT)), counts);
+    }
+
     /// @notice Fills, places on the axis and money are what PlainClearing says.
     function _assertApplied() internal view {
         (Entry[] memory b, Entry[] memory o) = _sorted();

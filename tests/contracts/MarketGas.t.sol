@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import { Order, Outcome } from "contracts/types/Trade.sol";
+import { Cut, Order, Outcome } from "contracts/types/Trade.sol";
 import { ClearingFixture } from "testing/ClearingFixture.sol";
 import { Entry } from "testing/PlainClearing.sol";
 
@@ -90,14 +90,39 @@ contract MarketGasTest is ClearingFixture {
         _snapshot("clear_2");
     }
 
-    /// A step in the middle of a large book: 200 orders, and the session kept.
-    function test_a_step_of_200() public {
-        _bookOf(420);
-        (Outcome memory outcome, bytes32[] memory b, bytes32[] memory o) = _right();
-        market.proposeOutcome(PLAIN, outcome, _part(b, 0, 100), _part(o, 0, 100));
-        market.proposeOutcome(PLAIN, outcome, _part(b, 100, 200), _part(o, 100, 200));
-        vm.snapshotValue(
-            "Market", "verify_step_200_per_order", vm.snapshotGasLastCall("Market", "verify_step_200") / 200
-        );
+    /// 10,000 orders in one hour, in 50 steps. Bid i asks 1 Wh at 10,000 - i, offer i gives 1 Wh at 2 i: they cross until i = 3,333, where
+    /// b = 6,667 and s = 6,666; the next bid is at 6,666, so that 3,334 Wh clear at 6,666.
+    function test_10000_orders_in_one_hour() public {
+        uint256 half = 5000;
+        bytes32[] memory b = new bytes32[](half);
+        bytes32[] memory o = new bytes32[](half);
+        for (uint256 i = 0; i < half; ++i) {
+            (b[i], o[i]) = (keccak256(abi.encode("bid", i)), keccak256(abi.encode("offer", i)));
+            writeOrder(b[i], true, 10_000 - i, 1);
+            writeOrder(o[i], false, 2 * i, 1);
+        }
+        writeBook(half, half);
+        warpTo(CLOSES_AT);
+        Cut memory nobody = Cut(type(uint128).max, 0);
+        Outcome memory outcome = Outcome(3334, 6666, 1, 1, 0, 1, nobody, nobody);
+        uint256 verified = 0;
+        for (uint256 i = 0; i < half; i += 100) {
+            market.proposeOutcome(PLAIN, outcome, _part(b, i, i + 100), _part(o, i, i + 100));
+            verified += vm.snapshotGasLastCall("Market", "verify_last_step");
+        }
+        vm.snapshotValue("Market", "verify_10000_per_order", verified / (2 * half));
+        uint256 applied = 0;
+        for (uint256 i = 0; i < half; i += 100) {
+            market.applyOutcome(PLAIN, _part(b, i, i + 100), _part(o, i, i + 100));
+            applied += vm.snapshotGasLastCall("Market", "apply_last_step");
+        }
+        vm.snapshotValue("Market", "apply_10000_per_order", applied / (2 * half));
+        assertTrue(market.fillsComplete(HOUR));
+        assertEq(market.soldWh(HARBOUR, HOUR), 3334);
+        assertEq(uint256(market.orderState(b[3333]).fillWh), 1);
+        assertEq(uint256(market.orderState(b[3334]).fillWh), 0);
+        assertEq(uint256(market.orderState(o[3333]).startWh), 3333);
+        assertEq(heldOf(HILL_OWNERS), 3334 * up(1, 6666));
+        assertEq(heldOf(HARBOUR_OWNERS), 3334 * up(1, BOND));
     }
 }

@@ -28,11 +28,15 @@ contract MarketOrdersTest is MarketFixture {
 
     function test_escrow_and_claims_must_name_the_market() public {
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotNamed.selector, address(escrow), address(market)));
-        this.deployAnother();
+        this.deployAnother(address(escrow));
+        address next = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        address other = deploy("Escrow", abi.encode(token, registry, next, settlementAddress, flexibilityAddress));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotNamed.selector, address(claims), address(market)));
+        this.deployAnother(other);
     }
 
-    function deployAnother() external returns (address) {
-        return deploy("Market", abi.encode(registry, rules, escrow, claims));
+    function deployAnother(address escrow_) external returns (address) {
+        return deploy("Market", abi.encode(registry, rules, escrow_, claims));
     }
 
     function test_keys_are_set_by_accounts_of_the_owner() public {

@@ -136,11 +136,6 @@ contract MarketRandomTest is ClearingFixture {
 
     // --- shared vectors ----------------------------------------------------------------------------------------------
 
-    /// @dev Slots of Market's variables orders_ and records_ (contracts/abi/Market.json); the vectors choose their orders' hashes, so that
-    /// the orders are written where they stand instead of being placed.
-    uint256 private constant ORDERS_SLOT = 6;
-    uint256 private constant RECORDS_SLOT = 9;
-
     string private json_;
 
     function _uints(string memory name) private view returns (uint256[] memory) {
@@ -196,11 +191,7 @@ contract MarketRandomTest is ClearingFixture {
             uint256 snapshot = vm.snapshotState();
             bytes32[] memory b = _write(v, first, v.bidCount[book], true);
             bytes32[] memory o = _write(v, first + b.length, v.offerCount[book], false);
-            vm.store(
-                address(market),
-                keccak256(abi.encode(uint256(PLAIN), RECORDS_SLOT)),
-                bytes32(b.length | (o.length << 32))
-            );
+            writeBook(b.length, o.length);
             assertEq(uint256(market.book(PLAIN).bids), b.length);
             assertEq(uint256(market.book(PLAIN).offers), o.length);
             market.clear(PLAIN, _outcome(v, book), b, o);
@@ -242,18 +233,9 @@ contract MarketRandomTest is ClearingFixture {
 
     function _write(Vectors memory v, uint256 first, uint256 count, bool isBid) private returns (bytes32[] memory ids) {
         ids = new bytes32[](count);
-        uint256 held = 0;
-        // Trading keys were set for HARBOUR, QUAY, HILL, VALLEY: numbers 1 to 4.
-        uint256 number = isBid ? 3 : 1;
         for (uint256 i = 0; i < count; ++i) {
-            uint256 index = first + i;
-            ids[i] = v.ids[index];
-            uint256 word = 1 | (uint256(PLAIN) << 8) | ((isBid ? uint256(1) : 0) << 41) | (number << 64)
-                | (v.quantities[index] << 96) | (v.prices[index] << 128);
-            vm.store(address(market), keccak256(abi.encode(ids[i], ORDERS_SLOT)), bytes32(word));
-            held += up(v.quantities[index], isBid ? v.prices[index] : BOND);
+            ids[i] = v.ids[first + i];
+            writeOrder(ids[i], isBid, v.prices[first + i], v.quantities[first + i]);
         }
-        vm.prank(address(market));
-        escrow.hold(isBid ? HILL_OWNERS : HARBOUR_OWNERS, held);
     }
 }

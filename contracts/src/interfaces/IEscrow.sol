@@ -74,7 +74,8 @@ interface IEscrow {
     /// @notice Held money of `from` to free money of `to`.
     function pay(bytes32 from, bytes32 to, uint256 amount) external;
 
-    /// @notice Follow-up: free money of the debtor to the creditor, as far as it reaches; the rest becomes a debt.
+    /// @notice Follow-up: what the creditor owes the debtor is set off (DebtPaid), then free money of the debtor goes to the creditor, as far
+    /// as it reaches; the rest becomes a debt.
     function owe(bytes32 debtor, bytes32 creditor, uint256 amount) external;
 
     /// @notice The modules: Market and Settlement share the purse of trade, Flexibility has that of response.

@@ -27,6 +27,7 @@ interface IMarket {
         bytes sellerSignature,
         bytes buyerSignature
     );
+    /// @param step of that proposer, from 0
     event ClearingStep(uint64 indexed book, address indexed proposer, uint32 step, uint32 bids, uint32 offers);
     event BookCleared(uint64 indexed book, address indexed proposer, Outcome outcome);
     event OrderApplied(
@@ -56,7 +57,7 @@ interface IMarket {
     error WrongBook(bytes32 orderHash, uint64 book);
     error NotSorted(bytes32 orderHash, bytes32 previous);
     error TooManyOrders(uint64 book, uint256 shown, uint256 live);
-    /// @notice clear needs them all at once.
+    /// @notice Not all live orders were shown to clear, which needs them in one call.
     error OrdersMissing(uint64 book, uint256 shown, uint256 live);
     /// @notice Another outcome than the one that this proposer's earlier steps were made with.
     error OutcomeChanged(bytes32 expected);
@@ -95,19 +96,19 @@ interface IMarket {
     /// mostOrdersPerStep(), bids and offers together. The step that completes the book makes the outcome stand. There is exactly one
     /// right outcome of a book: of a cut's equivalents it names the last order that gets one Wh more.
     /// @return stands whether the outcome stands now
-    function proposeOutcome(uint64 book, Outcome calldata outcome, bytes32[] calldata bids, bytes32[] calldata offers)
+    function proposeOutcome(uint64 book_, Outcome calldata outcome, bytes32[] calldata bids, bytes32[] calldata offers)
         external
         returns (bool stands);
 
     /// @notice Forgets the steps of the caller's proposal, so that it can begin again, or with another outcome.
-    function abandonProposal(uint64 book) external;
+    function abandonProposal(uint64 book_) external;
 
     /// @notice Applies the next verified step of the outcome that stands, whose orders are shown again: fills them and gives back what
     /// they no longer hold. Anyone may call.
-    function applyOutcome(uint64 book, bytes32[] calldata bids, bytes32[] calldata offers) external;
+    function applyOutcome(uint64 book_, bytes32[] calldata bids, bytes32[] calldata offers) external;
 
     /// @notice Both for a book that fits into one transaction.
-    function clear(uint64 book, Outcome calldata outcome, bytes32[] calldata bids, bytes32[] calldata offers) external;
+    function clear(uint64 book_, Outcome calldata outcome, bytes32[] calldata bids, bytes32[] calldata offers) external;
 
     /// @notice Gives back what an order of a void book held.
     function releaseOrder(bytes32 orderHash) external;
