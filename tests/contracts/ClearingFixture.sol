@@ -67,21 +67,27 @@ abstract contract ClearingFixture is MarketFixture {
     uint256 private constant ORDERS_SLOT = 6;
     uint256 private constant RECORDS_SLOT = 9;
 
-    /// @notice Writes a live order of the plain book where the market keeps it, and holds its money: for orders whose hashes are given,
-    /// or too many to be placed one by one. writeBook counts them.
-    function writeOrder(bytes32 id, bool isBid, uint256 price, uint256 quantityWh) internal {
+    /// @notice Writes a live order of the plain book where the market keeps it: for orders whose hashes are given, or too many to be placed
+    /// one by one. writeBook counts them and holds their money.
+    /// @return needed what it holds
+    function writeOrder(bytes32 id, bool isBid, uint256 price, uint256 quantityWh) internal returns (uint256 needed) {
         // Trading keys were set for HARBOUR, QUAY, HILL, VALLEY: numbers 1 to 4.
         uint256 number = isBid ? 3 : 1;
         uint256 word = 1 | (uint256(PLAIN) << 8) | ((isBid ? uint256(1) : 0) << 41) | (number << 64)
             | (quantityWh << 96) | (price << 128);
         vm.store(address(market), keccak256(abi.encode(id, ORDERS_SLOT)), bytes32(word));
-        vm.prank(address(market));
-        escrow.hold(isBid ? HILL_OWNERS : HARBOUR_OWNERS, up(quantityWh, isBid ? price : BOND));
+        return up(quantityWh, isBid ? price : BOND);
     }
 
-    function writeBook(uint256 bidCount, uint256 offerCount) internal {
+    function writeBook(uint256 bidCount, uint256 bidMoney, uint256 offerCount, uint256 offerMoney) internal {
         bytes32 counts = bytes32(bidCount | (offerCount << 32));
         vm.store(address(market), keccak256(abi.encode(uint256(PLAIN), RECORDS_SLOT)), counts);
+        vm.startPrank(address(market));
+        escrow.hold(HILL_OWNERS, bidMoney);
+        escrow.hold(HARBOUR_OWNERS, offerMoney);
+        vm.stopPrank();
+        assertEq(uint256(market.book(PLAIN).bids), bidCount);
+        assertEq(uint256(market.book(PLAIN).offers), offerCount);
     }
 
     /// @notice Fills, places on the axis and money are what PlainClearing says.

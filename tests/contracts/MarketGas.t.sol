@@ -96,12 +96,13 @@ contract MarketGasTest is ClearingFixture {
         uint256 half = 5000;
         bytes32[] memory b = new bytes32[](half);
         bytes32[] memory o = new bytes32[](half);
+        (uint256 bidMoney, uint256 offerMoney) = (0, 0);
         for (uint256 i = 0; i < half; ++i) {
             (b[i], o[i]) = (keccak256(abi.encode("bid", i)), keccak256(abi.encode("offer", i)));
-            writeOrder(b[i], true, 10_000 - i, 1);
-            writeOrder(o[i], false, 2 * i, 1);
+            bidMoney += writeOrder(b[i], true, 10_000 - i, 1);
+            offerMoney += writeOrder(o[i], false, 2 * i, 1);
         }
-        writeBook(half, half);
+        writeBook(half, bidMoney, half, offerMoney);
         warpTo(CLOSES_AT);
         Cut memory nobody = Cut(type(uint128).max, 0);
         Outcome memory outcome = Outcome(3334, 6666, 1, 1, 0, 1, nobody, nobody);

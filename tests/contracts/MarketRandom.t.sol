@@ -189,11 +189,9 @@ contract MarketRandomTest is ClearingFixture {
         warpTo(CLOSES_AT);
         for (uint256 book = 0; book < v.bidCount.length; ++book) {
             uint256 snapshot = vm.snapshotState();
-            bytes32[] memory b = _write(v, first, v.bidCount[book], true);
-            bytes32[] memory o = _write(v, first + b.length, v.offerCount[book], false);
-            writeBook(b.length, o.length);
-            assertEq(uint256(market.book(PLAIN).bids), b.length);
-            assertEq(uint256(market.book(PLAIN).offers), o.length);
+            (bytes32[] memory b, uint256 bidMoney) = _write(v, first, v.bidCount[book], true);
+            (bytes32[] memory o, uint256 offerMoney) = _write(v, first + b.length, v.offerCount[book], false);
+            writeBook(b.length, bidMoney, o.length, offerMoney);
             market.clear(PLAIN, _outcome(v, book), b, o);
             for (uint256 i = 0; i < b.length + o.length; ++i) {
                 assertEq(uint256(market.orderState(v.ids[first + i]).fillWh), v.fills[first + i], "fill");
@@ -231,11 +229,14 @@ contract MarketRandomTest is ClearingFixture {
         }
     }
 
-    function _write(Vectors memory v, uint256 first, uint256 count, bool isBid) private returns (bytes32[] memory ids) {
+    function _write(Vectors memory v, uint256 first, uint256 count, bool isBid)
+        private
+        returns (bytes32[] memory ids, uint256 money)
+    {
         ids = new bytes32[](count);
         for (uint256 i = 0; i < count; ++i) {
             ids[i] = v.ids[first + i];
-            writeOrder(ids[i], isBid, v.prices[first + i], v.quantities[first + i]);
+            money += writeOrder(ids[i], isBid, v.prices[first + i], v.quantities[first + i]);
         }
     }
 }
