@@ -7,8 +7,9 @@ import pytest
 
 from optimiser.case import CaseError, make_case
 from optimiser.inputs import read_inputs
+from optimiser.planning.growth import reproduce_growth
 from optimiser.planning.net_rule import plan
-from optimiser.planning.paper import DATA, scenario_document
+from optimiser.planning.paper import DATA, reproduce, scenario_document
 from tests.optimiser.planning.expanded import check_expansion
 from tests.optimiser.planning.small import flat_pv, prices, small_case, small_inputs
 
@@ -148,3 +149,13 @@ def test_the_buying_price_of_the_paper_grows(scenario: str, growth: float) -> No
     assert found.npv_eur < reproduced
     if scenario == "S1":  # nothing to decide: the published cost times the ratio of the sums
         assert found.npv_eur == pytest.approx(reproduced * growing / annuity, rel=2e-6)
+
+
+def test_a_plan_for_growing_prices_is_the_best_at_them_and_no_other_is_better() -> None:
+    bases = {entry.scenario: entry.plan for entry in reproduce(["S1", "SVS3U"])}
+    found = {entry.scenario: entry for entry in reproduce_growth(bases)}
+    assert list(found) == ["S1 +2 %", "S1 +4 %", "SVS3U +2 %", "SVS3U +4 %"]
+    assert all(entry.passes and len(entry.comparisons) == 2 for entry in found.values())
+    # a plan that is made for other prices fails: the comparison can tell
+    worse = {"SVS3U": found["SVS3U +4 %"].plan}
+    assert not any(entry.passes for entry in reproduce_growth(worse, (0.02,)))
