@@ -40,6 +40,8 @@ class Occasion(NamedTuple):
     explanation: str
     amounts: frozenset[int] = frozenset()
     """Amounts that it names, micro-euro."""
+    other: tuple[str, str] | None = None
+    """What another amount was for: the bonds of a step's trades are given back in one sum."""
 
 
 def lines(event: events.Event) -> list[Line]:
@@ -160,6 +162,8 @@ class Occasions:
             found,
             key=lambda occasion: (amount not in occasion.amounts, abs(occasion.log_index - log_index)),
         )
+        if nearest.other is not None and amount not in nearest.amounts:
+            return nearest.other
         return nearest.reference, nearest.explanation
 
     def _occasion(
@@ -203,6 +207,9 @@ class Occasions:
                     frozenset((event.paid, event.refunded, event.compensation))
                     if isinstance(event, market_events.TradeSettled)
                     else frozenset((abs(event.to_seller),)),
+                    (f"hour {format_hour_utc(event.hour)}", f"bond of {event.seller_district_id} returned")
+                    if isinstance(event, market_events.TradeSettled)
+                    else None,
                 )
             case market_events.SplitPaid(organisation_id=organisation_id, recipients=recipients):
                 accounts = frozenset((organisation_id, *recipients))
