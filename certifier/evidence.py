@@ -13,7 +13,7 @@ from certifier import store
 from contracts import evidence
 from contracts.chain import Chain
 from contracts.chain_data import Block, SlotProof
-from contracts.deployment import CONTRACTS, Deployment
+from contracts.deployment import CONTRACTS, Deployment, field_name
 from contracts.evidence import AdjustmentBatch, Batch, Contracts
 from contracts.examination import BatchKey, Examination, SignedBatch, examine
 from contracts.facts import Facts
@@ -83,7 +83,7 @@ def build_bundle(
 def _content(
     deployment: Deployment, block: Block, examination: Examination, nodes: list[bytes], codes: list[bytes]
 ) -> dict[str, object]:
-    addresses = {name.lower(): deployment.address(name).lower() for name in CONTRACTS}
+    addresses = {field_name(name): deployment.address(name).lower() for name in CONTRACTS}
     return {
         "deployment": Contracts(chain_id=deployment.chain_id, **addresses).model_dump(),
         "claim": describe(examination),

@@ -176,6 +176,11 @@ class Chain:
         """What calldata returns, without a transaction. Raises ContractError."""
         return self._call({"from": sender, "to": address, "data": to_hex(data)}, block)
 
+    def nonce(self, address: str) -> int:
+        """Number of the next transaction of an account, and of the contract that it would create."""
+        with self._nonce_lock:
+            return self._next_nonce(address)
+
     def balance_wei(self, address: str, block: BlockId = "latest") -> int:
         """Balance of an account."""
         return int(self.request("eth_getBalance", address, _block_id(block)), 16)

@@ -100,27 +100,57 @@ def deploy(
     out: Annotated[Path, typer.Option(help="Deployment file to write.")] = Path("deployment.json"),
     rpc: Annotated[str, typer.Option(help="JSON-RPC address of the chain.")] = "http://127.0.0.1:8545",
     finality_days: Annotated[int, typer.Option(min=0, max=365, help="Days until a day is final.")] = 7,
+    publisher: Annotated[
+        str | None,
+        typer.Option(
+            help="Organisation that will publish imbalance prices and holidays; without it the one above.",
+            metavar="ORGANISATION",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="ERC-20 that trades are paid in, its unit one micro-euro; without it a test token is made.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the deployment as JSON.")] = False,
 ) -> None:
-    """Create the five contracts on a chain and write where they are."""
+    """Create the platform's contracts on a chain and write where they are."""
     from dataclasses import asdict
 
+    from eth_utils.address import is_address
+
     from contracts.chain import Chain, ChainUnavailable, RpcFailed, TransactionPending
+    from contracts.deployment import CONTRACTS, DeploymentInvalid
     from contracts.errors import ContractError
     from contracts.hour import DAY_S
     from contracts.key import KeystoreInvalid, SigningKey
+    from contracts.market_rules_calls import MarketTerms
     from contracts.platform import deploy_platform
     from contracts.slug import IdentifierInvalid
 
     if out.exists():
         sys.exit(f"ped contracts deploy: {out} exists already; choose another --out or move it away")
+    if token is not None and not is_address(token):
+        sys.exit(f"ped contracts deploy: --token {token!r} is no address; give 0x and 40 hexadecimal digits")
     try:
         admin = SigningKey.load(key, password_file.read_text("utf-8").rstrip("\r\n"))
-        deployment = deploy_platform(Chain(rpc), admin, organisation, name, finality_s=finality_days * DAY_S)
+        finality_s = finality_days * DAY_S
+        deployment = deploy_platform(
+            Chain(rpc),
+            admin,
+            organisation,
+            name,
+            finality_s=finality_s,
+            terms=MarketTerms.with_defaults(publisher or organisation, finality_s),
+            token=token,
+        )
         deployment.save(out)
     except (
         ChainUnavailable,
         ContractError,
+        DeploymentInvalid,
         IdentifierInvalid,
         KeystoreInvalid,
         OSError,
@@ -132,7 +162,8 @@ def deploy(
         typer.echo(json.dumps(asdict(deployment)))
     else:
         typer.echo(
-            f"five contracts on chain {deployment.chain_id} from block {deployment.deployed_block}: {out}"
+            f"{len(CONTRACTS)} contracts on chain {deployment.chain_id} from block "
+            f"{deployment.deployed_block}: {out}"
         )
 
 

@@ -1,16 +1,38 @@
 """Where a platform's contracts are: the file that joins gateways, certifier and tools to one chain."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
 
 from eth_utils.address import is_checksum_address
 
+from contracts.order import MarketDomain
 from contracts.reading import SigningDomain
 from contracts.setpoint import SetpointDomain
+from contracts.split import EscrowDomain
 
-CONTRACTS: Final = ("Registry", "Factors", "Ledger", "Assessments", "Certificates")
+CONTRACTS: Final = (
+    "Registry",
+    "Factors",
+    "Ledger",
+    "MarketRules",
+    "Claims",
+    "Escrow",
+    "Market",
+    "Settlement",
+    "Flexibility",
+    "Assessments",
+    "Certificates",
+)
+"""The platform's contracts. The settlement token is none of them: any ERC-20 can take its place."""
+TOKEN: Final = "SettlementToken"
+
+
+def field_name(contract: str) -> str:
+    """Name of a contract in files, for example "market_rules" of "MarketRules"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", contract).lower()
 
 
 class DeploymentInvalid(ValueError):
@@ -19,13 +41,21 @@ class DeploymentInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Addresses of the five contracts on one chain."""
+    """Addresses of the platform's contracts on one chain."""
 
     chain_id: int
     rpc_url: str
     registry: str
     factors: str
     ledger: str
+    market_rules: str
+    settlement_token: str
+    """The token that the escrow holds: its unit is one micro-euro."""
+    claims: str
+    escrow: str
+    market: str
+    settlement: str
+    flexibility: str
     assessments: str
     certificates: str
     deployed_block: int
@@ -38,7 +68,7 @@ class Deployment:
 
     def address(self, contract: str) -> str:
         """Address of a contract by name, for example "Ledger"."""
-        return str(getattr(self, contract.lower()))
+        return str(getattr(self, field_name(contract)))
 
     @property
     def signing_domain(self) -> SigningDomain:
@@ -49,6 +79,16 @@ class Deployment:
     def setpoint_domain(self) -> SetpointDomain:
         """What proposals of set-points are signed for."""
         return SetpointDomain(self.chain_id, self.registry)
+
+    @property
+    def market_domain(self) -> MarketDomain:
+        """What orders and bilateral trades are signed for."""
+        return MarketDomain(self.chain_id, self.market)
+
+    @property
+    def escrow_domain(self) -> EscrowDomain:
+        """What splits of proceeds are signed for."""
+        return EscrowDomain(self.chain_id, self.escrow)
 
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
@@ -76,9 +116,7 @@ class Deployment:
                 raise DeploymentInvalid(
                     f"{path}: {name} {value!r} is no {'number' if kind is int else 'text'}"
                 )
-        for name in CONTRACTS:
-            if not is_checksum_address(content[name.lower()]):
-                raise DeploymentInvalid(
-                    f"{path}: {name.lower()} {content[name.lower()]!r} is no checksummed address"
-                )
+        for name in map(field_name, (*CONTRACTS, TOKEN)):
+            if not is_checksum_address(content[name]):
+                raise DeploymentInvalid(f"{path}: {name} {content[name]!r} is no checksummed address")
         return cls(**{name: content[name] for name in expected})

@@ -65,6 +65,10 @@ class EscrowCalls(ContractCalls):
             key, "SettlementToken", "approve", self.deployment.address("Escrow"), amount, gas=gas
         )
 
+    def mint_tokens(self, key: SigningKey, to: str, amount: int, *, gas: int | None = None) -> bytes:
+        """Make tokens of a test network. By a scheme administrator."""
+        return self._send(key, "SettlementToken", "mint", to, amount, gas=gas)
+
     def tokens_of(self, address: str, *, block: int | str = "latest") -> int:
         """Tokens of an address."""
         return int(self._call("SettlementToken", "balanceOf", address, block=block))

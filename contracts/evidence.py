@@ -62,12 +62,18 @@ class Part(BaseModel):
 
 
 class Contracts(Part):
-    """Where the contracts are."""
+    """Where the contracts are; the settlement token is none of them."""
 
     chain_id: Natural
     registry: Address
     factors: Address
     ledger: Address
+    market_rules: Address
+    claims: Address
+    escrow: Address
+    market: Address
+    settlement: Address
+    flexibility: Address
     assessments: Address
     certificates: Address
 

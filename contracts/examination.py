@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from contracts.energy import DayTotals, assess_day
+from contracts.energy import NO_ATTRIBUTES, DayTotals, assess_day
 from contracts.evidence import AdjustmentBatch, Batch, unhex
 from contracts.facts import Facts
 from contracts.hour import day_of, format_day, window_start
@@ -70,9 +70,12 @@ class Examination:
     """How many batches each address signed."""
     days: int
     pending_days: int
-    """Days of the window with adjustments that the verdict does not hold yet: not judged anew."""
+    """Days of the window with adjustments (or attributes moved after settlement) that the verdict does not
+    hold yet: not judged anew."""
     record_count: int
     """Records of open points in hours that hold."""
+    traded_hours: int
+    """Hours in which attributes moved in or out with trades."""
     code_hashes: Mapping[str, bytes]
 
     @property
@@ -101,7 +104,10 @@ def examine(
     days = _Days(facts, domain, time_s, assessment, district, find_batch)
     days.expect(range(first_day, window_end))
     history = History(first_day)
-    pending = set(facts.adjusted_days(district.district_id, assessment.booked))
+    pending = {
+        *facts.adjusted_days(district.district_id, assessment.booked),
+        *facts.moved_days(district.district_id, assessment.moved),
+    }
     for day in range(first_day, window_end):
         if day in pending:
             # Adjusted, but not in the verdict yet: what the verdict rests on is no longer held.
@@ -136,6 +142,7 @@ def examine(
         days=window_end - first_day,
         pending_days=len(pending & set(range(first_day, window_end))),
         record_count=days.record_count,
+        traded_hours=days.traded_hours,
         code_hashes=code_hashes,
     )
 
@@ -225,10 +232,12 @@ class _Days:
         self.batches: list[SignedBatch] = []
         self.signers: dict[str, int] = {}
         self.record_count = 0
+        self.traded_hours = 0
 
     def expect(self, days: range) -> None:
         """Announce which days will be assessed."""
         self._facts.expect_days(self._gateways, days)
+        self._facts.expect_attributes(self._district.district_id, days)
         self._weighting.expect(days)
 
     def totals(self, day: int, version: Version | None) -> DayTotals:
@@ -260,7 +269,9 @@ class _Days:
             raise FactsInvalid(format_day(day), str(problem)) from None
         self.record_count += sum(len(records) for records in readings.open_records.values())
         primary, ghg = self._weighting.day(day)
-        return assess_day(tally.hours, tally.vehicles, boundary, self._tolerance, primary, ghg).totals
+        moved = self._facts.attributes(self._district.district_id, day)
+        self.traded_hours += sum(attributes != NO_ATTRIBUTES for attributes in moved)
+        return assess_day(tally.hours, tally.vehicles, boundary, self._tolerance, primary, ghg, moved).totals
 
     def _read_stream(
         self, gateway: Gateway, day: int, is_private: bool, points: TallyGateway, readings: "_Readings"

@@ -10,8 +10,8 @@ from typing import Final
 
 from contracts.artifacts import artifact
 from contracts.deployment import CONTRACTS
-from contracts.energy import DayTotals, FactorRange, Tolerance
-from contracts.hour import HOURS_PER_DAY
+from contracts.energy import NO_ATTRIBUTES, NO_DAY_ATTRIBUTES, Attributes, DayTotals, FactorRange, Tolerance
+from contracts.hour import HOURS_PER_DAY, first_hour
 from contracts.keccak import keccak
 from contracts.lifecycle import Status
 from contracts.point import Kind
@@ -36,14 +36,22 @@ _ENTRY_BYTES: Final = 8
 _LINKS: Final = {
     "Factors": ("registry",),
     "Ledger": ("registry",),
-    "Assessments": ("registry", "factors", "ledger"),
+    "MarketRules": ("registry", "ledger"),
+    "Claims": ("registry", "ledger", "rules", "market", "settlement", "flexibility"),
+    "Escrow": ("registry", "market", "settlement", "flexibility"),
+    "Market": ("registry", "rules", "escrow", "claims"),
+    "Settlement": ("registry", "ledger", "rules", "escrow", "claims", "market"),
+    "Flexibility": ("registry", "ledger", "rules", "escrow", "claims", "settlement"),
+    "Assessments": ("registry", "factors", "ledger", "claims"),
     "Certificates": ("registry", "assessments"),
 }
 """Immutable variables by which a contract names those that it believes."""
+_LINKED: Final = {"rules": "MarketRules"}
+"""Which contract such a variable names, where it is not called like it."""
 
 
 class Facts:
-    """Typed reading of the five contracts at `addresses` (by contract name).
+    """Typed reading of the contracts at `addresses` (by contract name).
 
     Methods raise FactsInvalid, and what the reader raises.
     """
@@ -51,13 +59,15 @@ class Facts:
     def __init__(self, addresses: dict[str, bytes], reader: StateReader) -> None:
         self._addresses = addresses
         self._reader = reader
-        storages = [ContractStorage(name, addresses[name], reader) for name in CONTRACTS]
-        self._registry, self._factors, self._ledger, self._assessments, self._certificates = storages
+        storages = {name: ContractStorage(name, addresses[name], reader) for name in CONTRACTS}
+        self._registry, self._factors = storages["Registry"], storages["Factors"]
+        self._ledger, self._claims = storages["Ledger"], storages["Claims"]
+        self._assessments, self._certificates = storages["Assessments"], storages["Certificates"]
 
     # --- code
 
     def require_published_code(self) -> dict[str, bytes]:
-        """Hash of each contract's code: the published code, that relies on the other four."""
+        """Hash of each contract's code: the published code, that relies on the others."""
         hashes = {}
         for name in CONTRACTS:
             place = f"code of {name} at 0x{self._addresses[name].hex()}"
@@ -69,7 +79,7 @@ class Facts:
                 )
             for link in _LINKS.get(name, ()):
                 named = published.immutable(code, link).to_bytes(32, "big")[12:]
-                if named != self._addresses[link.capitalize()]:
+                if named != self._addresses[_LINKED.get(link, link.capitalize())]:
                     raise FactsInvalid(
                         place, f"relies on the {link} at 0x{named.hex()}, which is another than the bundle's"
                     )
@@ -215,6 +225,36 @@ class Facts:
         """How many of the district's compromises have been looked through."""
         return self._ledger.read("scans_", to_bytes32(district_id), "scanned")
 
+    # --- Claims
+
+    def expect_attributes(self, district_id: str, days: range) -> None:
+        """Announce that what moved with its attributes on these days will be read."""
+        key = to_bytes32(district_id)
+        self._claims.expect("days_", [(key, day, "hourBits") for day in days])
+
+    def attributes(self, district_id: str, day: int) -> tuple[Attributes, ...]:
+        """What moved with its attributes in trades, in each hour of a day (domain.md §6)."""
+        key = to_bytes32(district_id)
+        hour_bits = self._claims.read("days_", key, day, "hourBits")
+        if not hour_bits:
+            return NO_DAY_ATTRIBUTES
+        hours = range(first_hour(day), first_hour(day + 1))
+        return tuple(
+            Attributes(
+                self._claims.read("hours_", key, hour, "attributesOutWh"),
+                self._claims.read("hours_", key, hour, "attributesInWh"),
+            )
+            if hour_bits >> place & 1
+            else NO_ATTRIBUTES
+            for place, hour in enumerate(hours)
+        )
+
+    def moved_days(self, district_id: str, first: int) -> list[int]:
+        """The district's list of days whose attributes changed after settlement, from entry `first` on."""
+        key = to_bytes32(district_id)
+        count = self._claims.read("changedDays_", key)
+        return [self._claims.read("changedDays_", key, index) for index in range(first, count)]
+
     # --- Assessments
 
     def assessment(self, assessment_id: bytes) -> Assessment:
@@ -239,6 +279,7 @@ class Facts:
             frontier=state["frontier"],
             adjusted=bool(state["adjusted"]),
             booked=state["booked"],
+            moved=state["moved"],
         )
 
     def sums_before(self, assessment_id: bytes, assessment: Assessment, day: int) -> Sums:

@@ -9,6 +9,9 @@ from contracts.slug import to_bytes32, to_text
 
 _NOW = "pending"
 
+IMBALANCE_S = 5 * 86_400
+"""Default time after the end of a day until which its imbalance prices come."""
+
 
 @dataclass(frozen=True, slots=True)
 class MarketTerms:
@@ -20,7 +23,7 @@ class MarketTerms:
     """A book closes so long before its hour begins."""
     clearing_s: int = 3600
     """An outcome must stand so long after gate closure, else the book is void; at most `gate_closure_s`."""
-    imbalance_s: int = 5 * 86_400
+    imbalance_s: int = IMBALANCE_S
     """Imbalance prices of a day come at most so long after its end; at most the ledger's finality."""
     bond_micro_eur_per_kwh: int = 500_000
     """beta: what a seller puts up per kWh, and the most that a missing kWh costs it."""
@@ -30,6 +33,11 @@ class MarketTerms:
     """Conservation tolerance of an hour, 1/10,000 of the larger side."""
     tolerance_wh: int = 50
     """Conservation tolerance that always applies."""
+
+    @classmethod
+    def with_defaults(cls, publisher_org: str, finality_s: int) -> "MarketTerms":
+        """The defaults, with imbalance prices due no later than a day's finality."""
+        return cls(publisher_org, imbalance_s=min(IMBALANCE_S, finality_s))
 
     @property
     def most_micro_eur_per_kwh(self) -> int:

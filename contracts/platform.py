@@ -13,27 +13,51 @@ Identifiers are slugs.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+
+import rlp
+from eth_utils.address import to_checksum_address
 
 from contracts.assessment_calls import AssessmentCalls
 from contracts.certificate_calls import CertificateCalls
 from contracts.chain import Chain
 from contracts.chain_data import Log
-from contracts.deployment import CONTRACTS, Deployment, DeploymentInvalid
+from contracts.deployment import CONTRACTS, TOKEN, Deployment, DeploymentInvalid, field_name
+from contracts.escrow_calls import EscrowCalls
 from contracts.event_decoder import EventDecoder
 from contracts.events import Event
 from contracts.factor_calls import FactorCalls
+from contracts.hour import DAY_S
+from contracts.keccak import keccak
 from contracts.key import SigningKey
 from contracts.ledger_calls import LedgerCalls
+from contracts.market_calls import MarketCalls
+from contracts.market_rules_calls import MarketRulesCalls, MarketTerms
 from contracts.registry_calls import RegistryCalls
+from contracts.response_calls import ResponseCalls
+from contracts.settlement_calls import SettlementCalls
 from contracts.slug import to_bytes32
 
-FINALITY_S = 7 * 86_400
+FINALITY_S: Final = 7 * DAY_S
 """Default time after the end of a day until it is final (domain.md §4)."""
 IMBALANCE_S = 5 * 86_400
 """Default time after the end of a day within which its imbalance prices are published."""
 NOBODY = "0x" + "00" * 20
 """Writer of the claims register while the platform has no market: nothing is ever claimed in it."""
+
+_LINKS: Final = {
+    "Claims": ("Registry", "Ledger", "MarketRules", "Market", "Settlement", "Flexibility"),
+    "Escrow": (TOKEN, "Registry", "Market", "Settlement", "Flexibility"),
+    "Market": ("Registry", "MarketRules", "Escrow", "Claims"),
+    "Settlement": ("Registry", "Ledger", "MarketRules", "Escrow", "Claims", "Market"),
+    "Flexibility": ("Registry", "Ledger", "MarketRules", "Escrow", "Claims", "Settlement"),
+    "Assessments": ("Registry", "Factors", "Ledger", "Claims"),
+    "Certificates": ("Registry", "Assessments"),
+}
+"""Contracts whose constructor takes the addresses of others and nothing else."""
+
+_ORDER: Final = ("Registry", "Factors", "Ledger", "MarketRules", TOKEN, *_LINKS)
+"""Order of creation."""
 
 
 def deploy_platform(
@@ -43,13 +67,22 @@ def deploy_platform(
     organisation_name: str,
     *,
     finality_s: int = FINALITY_S,
+    terms: MarketTerms | None = None,
+    token: str | None = None,
     gas: int | None = None,
 ) -> Deployment:
-    """Create the five contracts. `admin` becomes the scheme administrator, of the organisation named.
+    """Create the contracts. `admin` becomes the scheme administrator, of the organisation named.
 
-    Raises as `Chain.deploy` does.
+    Each names those that it believes, for good. Some name each other, so the addresses are predicted from the
+    sender's nonce, and checked as the contracts come: the sender must do nothing else meanwhile.
+
+    `terms` are the market's rules; without them they are the defaults, with this organisation as publisher.
+    `token` is the address of an ERC-20 whose unit is one
+    micro-euro; without it a token for test networks is made, which scheme administrators mint. Raises
+    DeploymentInvalid when the sender did something else, ValueError for a token that is no address, and as
+    `Chain.deploy` does.
     """
-    first = chain.head() + 1
+    terms = terms or MarketTerms.with_defaults(organisation_id, finality_s)
     organisation = to_bytes32(organisation_id)
     registry = chain.deploy(admin, "Registry", admin.address, organisation, organisation_name, gas=gas)
     factors = chain.deploy(admin, "Factors", registry, gas=gas)
@@ -63,17 +96,30 @@ def deploy_platform(
     return Deployment(
         chain_id=chain.chain_id,
         rpc_url=chain.url,
-        registry=registry,
-        factors=factors,
-        ledger=ledger,
-        assessments=assessments,
-        certificates=certificates,
-        deployed_block=first,
+        deployed_block=first_block,
+        **{field_name(name): address for name, address in at.items()},
     )
 
 
-class Platform(RegistryCalls, FactorCalls, LedgerCalls, AssessmentCalls, CertificateCalls):
-    """The five contracts. May be used from several threads."""
+def _created(sender: str, nonce: int) -> str:
+    """Address of the contract that an account's transaction creates."""
+    encoded: bytes = rlp.encode([bytes.fromhex(sender[2:]), nonce])
+    return str(to_checksum_address(keccak(encoded)[12:]))
+
+
+class Platform(
+    RegistryCalls,
+    FactorCalls,
+    LedgerCalls,
+    AssessmentCalls,
+    CertificateCalls,
+    MarketRulesCalls,
+    EscrowCalls,
+    MarketCalls,
+    SettlementCalls,
+    ResponseCalls,
+):
+    """The platform's contracts. May be used from several threads."""
 
     def __init__(self, chain: Chain, deployment: Deployment) -> None:
         """Raises DeploymentInvalid when the chain is not the one of the deployment."""
@@ -87,7 +133,7 @@ class Platform(RegistryCalls, FactorCalls, LedgerCalls, AssessmentCalls, Certifi
 
     @property
     def addresses(self) -> list[str]:
-        """Addresses of the five contracts, to filter logs with."""
+        """Addresses of the contracts, to filter logs with."""
         return [self.deployment.address(name) for name in CONTRACTS]
 
     def event(self, log: Log) -> Event | None:

@@ -92,6 +92,8 @@ class Assessment:
     """Whether any adjustment changed a final day."""
     booked: int
     """Entries of the ledger's list of adjusted days that were looked at."""
+    moved: int
+    """Entries of the claims register's list of changed days that were looked at."""
 
 
 @dataclass(frozen=True, slots=True)

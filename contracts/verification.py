@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts import evidence
-from contracts.deployment import CONTRACTS
+from contracts.deployment import CONTRACTS, field_name
 from contracts.disclosure import Disclosure, DisclosureInvalid, check
 from contracts.evidence import AdjustmentBatch, Bundle, BundleInvalid, Claim, PartAltered, unhex
 from contracts.examination import BatchKey, Examination, SignedBatch, examine
@@ -142,7 +142,7 @@ def _checked(bundle: Bundle, trusted: Trusted, disclosures: Sequence[Disclosure]
         )
     state = ProvenState(header.state_root, map(unhex, bundle.nodes), map(unhex, bundle.codes))
     deployment = bundle.deployment.model_dump()
-    addresses = {name: unhex(deployment[name.lower()]) for name in CONTRACTS}
+    addresses = {name: unhex(deployment[field_name(name)]) for name in CONTRACTS}
     domain = SigningDomain(bundle.deployment.chain_id, bundle.deployment.ledger)
     batches = _Batches(bundle)
     facts = Facts(addresses, state)
@@ -257,13 +257,22 @@ def _proven(bundle: Bundle, examination: Examination, header: Header) -> list[st
         f"The file is complete and unchanged: it is of chain {bundle.deployment.chain_id}, block "
         f"{header.number} ({bundle.header.time_utc}), whose header hashes to {bundle.header.hash}.",
         "All storage values and all code that were used are those of this block's state, by Merkle proofs.",
-        "The five contracts are the published ones, byte for byte, and rely on each other.",
+        f"The {len(CONTRACTS)} contracts are the published ones, byte for byte, and rely on each other.",
         f"{len(examination.batches)} batches ({private} of them private sums, {len(bundle.adjustments)} "
         f"adjustments) with {examination.record_count:,} open records are exactly what the ledger accepted "
         f"for the {examination.days} days; each is signed by a key of its gateway "
         f"(keys in all: {len(examination.signers)}).",
         "Sums, netting, allocation, balances and bounds, recomputed from these readings with the proven "
         "factors, boundary and scheme, equal the chain's to the last integer.",
+        *(
+            [
+                f"What moved with its attributes in trades ({examination.traded_hours:,} hours) is what the "
+                "claims register says, and is off export and import of these hours. That it was delivered is "
+                "checked by the settlement's code, not by this file."
+            ]
+            if examination.traded_hours
+            else []
+        ),
         *(
             [
                 f"{examination.pending_days} of these days were adjusted after the verdict's sums were made; "

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import evidence
+from contracts.deployment import CONTRACTS, field_name
 from contracts.evidence import BundleInvalid
 
 ADDRESS = "0x" + "ab" * 20
@@ -20,7 +21,7 @@ def parts() -> dict[str, Any]:
     return {
         "deployment": {
             "chain_id": 31337,
-            **dict.fromkeys(("registry", "factors", "ledger", "assessments", "certificates"), ADDRESS),
+            **dict.fromkeys(map(field_name, CONTRACTS), ADDRESS),
         },
         "claim": {
             "certificate_id": 1,
