@@ -11,6 +11,7 @@ from contracts.factor import FactorHour
 from contracts.hour import HOURS_PER_DAY, day_start
 from contracts.keccak import keccak
 from contracts.key import SigningKey
+from contracts.market_rules_calls import MarketTerms
 from contracts.platform import Platform, deploy_platform
 from contracts.point import PointDeclaration
 from contracts.reading import (
@@ -37,7 +38,9 @@ class Town:
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        self.platform = Platform(chain, deploy_platform(chain, ADMIN, "authority", "Authority"))
+        terms = MarketTerms("publisher")
+        deployment = deploy_platform(chain, ADMIN, "authority", "Authority", terms=terms)
+        self.platform = Platform(chain, deployment)
         for name, account, role in (
             ("operator", OPERATOR, Role.METER_OPERATOR),
             ("publisher", PUBLISHER, Role.FACTOR_PUBLISHER),
@@ -55,11 +58,13 @@ class Town:
         """Let the chain's clock stand at `time_s` (unix seconds)."""
         self.chain.mine(time_s)
 
-    def found_district(self, district_id: str, zone: str, sites: Sequence[Site], from_day: int) -> None:
-        """A district whose gateways are the sites, from a day on."""
+    def found_district(
+        self, district_id: str, zone: str, sites: Sequence[Site], from_day: int, owner: str = "owner"
+    ) -> None:
+        """A district of an organisation whose gateways are the sites, from a day on."""
         self.do(
             self.platform.register_district(
-                ADMIN, district_id, zone, "owner", "operator", MINIMUM_MEMBERS, gas=GAS
+                ADMIN, district_id, zone, owner, "operator", MINIMUM_MEMBERS, gas=GAS
             )
         )
         for site in sites:
