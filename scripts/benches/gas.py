@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from contracts.chain import Receipt
+from contracts.chain import Chain, Receipt
 from contracts.factor import FactorHour
 from contracts.hour import day_start
 from contracts.interface import Interface
@@ -64,9 +64,9 @@ def measure(
     return figures
 
 
-def _unavoidable(lab: Laboratory, receipt: Receipt) -> int:
+def unavoidable(chain: Chain, receipt: Receipt) -> int:
     """Gas of a transaction, its calldata and its log."""
-    sent = lab.chain.request("eth_getTransactionByHash", "0x" + receipt.transaction_hash.hex())
+    sent = chain.request("eth_getTransactionByHash", "0x" + receipt.transaction_hash.hex())
     log = sum(375 * (1 + len(entry.topics)) + 8 * len(entry.data) for entry in receipt.logs)
     return INTRINSIC + calldata_gas(bytes.fromhex(sent["input"][2:])) + log
 
@@ -74,7 +74,7 @@ def _unavoidable(lab: Laboratory, receipt: Receipt) -> int:
 def _day_batch(lab: Laboratory, receipt: Receipt, points: int, figures: dict[str, Any]) -> None:
     """A batch of 24 fresh hours: each fills its slot, and so do the stream and the hash."""
     figures[f"day_batch_{points}_points_gas"] = receipt.gas_used
-    figures[f"day_batch_{points}_points_gas_floor"] = _unavoidable(lab, receipt) + ECRECOVER + 26 * FILL
+    figures[f"day_batch_{points}_points_gas_floor"] = unavoidable(lab.chain, receipt) + ECRECOVER + 26 * FILL
 
 
 def _open(lab: Laboratory, count: int, figures: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ def _open(lab: Laboratory, count: int, figures: dict[str, Any]) -> None:
         lab.chain.mine(day_start(lab.day) + 3600 * (hour + 1) + 300)
         for number in (0, 1):
             receipt = lab.record(number, lab.day, hour + 1, [hour])
-    floor = _unavoidable(lab, receipt) + ECRECOVER + 2 * CHANGE + FILL
+    floor = unavoidable(lab.chain, receipt) + ECRECOVER + 2 * CHANGE + FILL
     figures[f"open_{count}_gas_per_reading"] = round(receipt.gas_used / count)
     figures[f"open_{count}_gas_per_reading_floor"] = round(floor / count)
 
@@ -99,7 +99,7 @@ def _private(lab: Laboratory, figures: dict[str, Any]) -> None:
         signature = batch.sign(setting.key, lab.domain)
         receipt = lab.chain.wait(platform.record_private(setting.key, batch, signature, gas=GAS))
     figures["private_batch_gas"] = receipt.gas_used
-    figures["private_batch_gas_floor"] = _unavoidable(lab, receipt) + ECRECOVER + 2 * CHANGE + FILL
+    figures["private_batch_gas_floor"] = unavoidable(lab.chain, receipt) + ECRECOVER + 2 * CHANGE + FILL
 
 
 def _days(lab: Laboratory, figures: dict[str, Any]) -> None:
@@ -116,7 +116,7 @@ def _days(lab: Laboratory, figures: dict[str, Any]) -> None:
     identity = platform.assessment_id(DISTRICT, SCHEME, VINTAGE)
     for _ in range(2):
         receipt = lab.chain.wait(platform.finalise(accounts.caller, identity, 1, gas=GAS))
-    floor = _unavoidable(lab, receipt) + (24 + 2) * READ + CHANGE + 2 * FILL
+    floor = unavoidable(lab.chain, receipt) + (24 + 2) * READ + CHANGE + 2 * FILL
     figures["finalise_day_gas"] = receipt.gas_used
     figures["finalise_day_gas_floor"] = floor
 
