@@ -1,8 +1,8 @@
 """`market`, on chain: what trading and demand response cost in gas, and orders per second onto the chain.
 
 Whole transactions on the embedded chain, each beside its floor: 21,000 gas, calldata, logs, 3,000 for each
-signature that is recovered, and the storage slots that must be read or change, however it is done (cold: 2,100
-to read, 5,000 to change, 22,100 to fill).
+signature that is recovered, and the storage slots that must be read or change, however it is done (cold:
+2,100 to read, 5,000 to change, 22,100 to fill).
 """
 
 import sys
@@ -101,9 +101,7 @@ class Exchange:
         events = self.platform.events(receipt.logs)
         skipped = [event for event in events if isinstance(event, CallSkipped)]
         if skipped:
-            raise RuntimeError(
-                f"{len(skipped)} orders were refused, the first with 0x{skipped[0].reason.hex()}"
-            )
+            raise RuntimeError(f"{len(skipped)} orders were refused, the first: {skipped[0]}")
         recorded = [event for event in events if isinstance(event, OrderRecorded)]
         return {event.order_hash: event.order for event in recorded}, receipt
 
@@ -131,7 +129,7 @@ def _rate(market: Exchange, count: int, figures: dict[str, Any]) -> None:
     figures["orders_per_s"] = round(count / (time.perf_counter() - began), 1)
     skipped = [event for event in market.platform.events(receipt.logs) if isinstance(event, CallSkipped)]
     if skipped:
-        raise RuntimeError(f"orders were refused, the first with 0x{skipped[0].reason.hex()}")
+        raise RuntimeError(f"{len(skipped)} orders were refused, the first: {skipped[0]}")
 
 
 def _clearing(market: Exchange, figures: dict[str, Any]) -> None:
@@ -146,17 +144,15 @@ def _clearing(market: Exchange, figures: dict[str, Any]) -> None:
     outcome = Outcome.of(cleared)
     hashes = [[fill.order.id for fill in side] for side in (cleared.bids, cleared.offers)]
     market.chain.mine(platform.gate_closes_at(hour) + 60)
-    for name, call, each in (
-        ("verify", lambda: platform.propose_outcome(key, 2 * hour, outcome, *hashes, gas=GAS), READ),
-        ("apply", lambda: platform.apply_outcome(key, 2 * hour, *hashes, gas=GAS), CHANGE),
-    ):
-        receipt = market.do(call())
+    verified = market.do(platform.propose_outcome(key, 2 * hour, outcome, *hashes, gas=GAS))
+    applied = market.do(platform.apply_outcome(key, 2 * hour, *hashes, gas=GAS))
+    for name, receipt, each in (("verify", verified, READ), ("apply", applied, CHANGE)):
         _per(figures, f"{name}_gas_per_order", receipt, BOOK_ORDERS)
         _floor(market, figures, f"{name}_gas_per_order", receipt, BOOK_ORDERS, BOOK_ORDERS * each)
 
 
 def _settlement(market: Exchange, figures: dict[str, Any]) -> None:
-    """An hour in which a seller sold to several bids and delivered nine tenths, settled in one transaction."""
+    """An hour of a seller that sold to several bids and delivered nine tenths, settled in one transaction."""
     platform, key = market.platform, market.administrator
     hour = HOURS_PER_DAY * market.day + 10
     sold_wh = NET_WH * 10 // 9
@@ -188,8 +184,8 @@ def _settlement(market: Exchange, figures: dict[str, Any]) -> None:
     (shown,) = showings(trades, TRADES)
     receipt = market.do(platform.settle(key, SELLER, hour, settled.cut, shown, gas=GAS))
     figures["settle_gas_per_seller_hour"] = receipt.gas_used
-    # read: sold, the hour of the ledger, its boundary, the imbalance price, each order; change: both accounts;
-    # fill: the hour's record, the claims
+    # read: sold, the ledger's hour, its boundary, the imbalance price, each order; change: both accounts; fill:
+    # the hour's record and its claims
     slots = (4 + 1 + TRADES) * READ + 2 * CHANGE + 2 * FILL
     figures["settle_gas_per_seller_hour_floor"] = unavoidable(market.chain, receipt) + slots
     figures["settle_trades_per_seller_hour"] = TRADES
