@@ -155,10 +155,6 @@ class MarketCalls(ContractCalls):
         arguments = book, outcome, list(bids), list(offers)
         return self._send(key, "Market", "proposeOutcome", *arguments, gas=gas)
 
-    def abandon_proposal(self, key: SigningKey, book: int, *, gas: int | None = None) -> bytes:
-        """Forget the steps of the sender's proposal, to begin again, or with another outcome."""
-        return self._send(key, "Market", "abandonProposal", book, gas=gas)
-
     def apply_outcome(
         self,
         key: SigningKey,
@@ -204,10 +200,6 @@ class MarketCalls(ContractCalls):
         """A book as of the block to come."""
         raw = self._call("Market", "book", book, block=_NOW)
         return BookState(*(BookStatus(raw[0]), *raw[1:5], Outcome.from_abi(raw[5])))
-
-    def most_orders_per_step(self) -> int:
-        """Most orders, bids and offers together, that one step of a proposal may verify."""
-        return int(self._call("Market", "mostOrdersPerStep"))
 
     def order_state(self, order_hash: bytes) -> OrderState:
         """An order as of now."""

@@ -184,8 +184,8 @@ def _settlement(market: Exchange, figures: dict[str, Any]) -> None:
     (shown,) = showings(trades, TRADES)
     receipt = market.do(platform.settle(key, SELLER, hour, settled.cut, shown, gas=GAS))
     figures["settle_gas_per_seller_hour"] = receipt.gas_used
-    # read: sold, the ledger's hour, its boundary, the imbalance price, each order; change: both accounts; fill:
-    # the hour's record and its claims
+    # read: sold, the ledger's hour, its boundary, the imbalance price, each order; change: both accounts;
+    # fill: record and claims of the hour
     slots = (4 + 1 + TRADES) * READ + 2 * CHANGE + 2 * FILL
     figures["settle_gas_per_seller_hour_floor"] = unavoidable(market.chain, receipt) + slots
     figures["settle_trades_per_seller_hour"] = TRADES
