@@ -100,13 +100,6 @@ def deploy(
     out: Annotated[Path, typer.Option(help="Deployment file to write.")] = Path("deployment.json"),
     rpc: Annotated[str, typer.Option(help="JSON-RPC address of the chain.")] = "http://127.0.0.1:8545",
     finality_days: Annotated[int, typer.Option(min=0, max=365, help="Days until a day is final.")] = 7,
-    publisher: Annotated[
-        str | None,
-        typer.Option(
-            help="Organisation that will publish imbalance prices and holidays; without it the one above.",
-            metavar="ORGANISATION",
-        ),
-    ] = None,
     token: Annotated[
         str | None,
         typer.Option(
@@ -126,7 +119,6 @@ def deploy(
     from contracts.errors import ContractError
     from contracts.hour import DAY_S
     from contracts.key import KeystoreInvalid, SigningKey
-    from contracts.market_rules_calls import MarketTerms
     from contracts.platform import deploy_platform
     from contracts.slug import IdentifierInvalid
 
@@ -136,15 +128,8 @@ def deploy(
         sys.exit(f"ped contracts deploy: --token {token!r} is no address; give 0x and 40 hexadecimal digits")
     try:
         admin = SigningKey.load(key, password_file.read_text("utf-8").rstrip("\r\n"))
-        finality_s = finality_days * DAY_S
         deployment = deploy_platform(
-            Chain(rpc),
-            admin,
-            organisation,
-            name,
-            finality_s=finality_s,
-            terms=MarketTerms.with_defaults(publisher or organisation, finality_s),
-            token=token,
+            Chain(rpc), admin, organisation, name, finality_s=finality_days * DAY_S, token=token
         )
         deployment.save(out)
     except (

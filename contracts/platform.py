@@ -40,11 +40,6 @@ from contracts.slug import to_bytes32
 
 FINALITY_S: Final = 7 * DAY_S
 """Default time after the end of a day until it is final (domain.md §4)."""
-IMBALANCE_S = 5 * 86_400
-"""Default time after the end of a day within which its imbalance prices are published."""
-NOBODY = "0x" + "00" * 20
-"""Writer of the claims register while the platform has no market: nothing is ever claimed in it."""
-
 _LINKS: Final = {
     "Claims": ("Registry", "Ledger", "MarketRules", "Market", "Settlement", "Flexibility"),
     "Escrow": (TOKEN, "Registry", "Market", "Settlement", "Flexibility"),
@@ -76,23 +71,34 @@ def deploy_platform(
     Each names those that it believes, for good. Some name each other, so the addresses are predicted from the
     sender's nonce, and checked as the contracts come: the sender must do nothing else meanwhile.
 
-    `terms` are the market's rules; without them they are the defaults, with this organisation as publisher.
-    `token` is the address of an ERC-20 whose unit is one
-    micro-euro; without it a token for test networks is made, which scheme administrators mint. Raises
-    DeploymentInvalid when the sender did something else, ValueError for a token that is no address, and as
-    `Chain.deploy` does.
+    `terms` are the rules of the market, by default those of `MarketTerms`. Their publisher is the
+    organisation named, as no other exists yet: its accounts with the role FACTOR_PUBLISHER publish.
+    `token` is the address of an ERC-20 whose unit is one micro-euro; without it a token for test networks is
+    made, which scheme administrators mint. Raises DeploymentInvalid when the sender did something else,
+    ValueError for a token that is no address, and as `Chain.deploy` does.
     """
     terms = terms or MarketTerms.with_defaults(organisation_id, finality_s)
     organisation = to_bytes32(organisation_id)
-    registry = chain.deploy(admin, "Registry", admin.address, organisation, organisation_name, gas=gas)
-    factors = chain.deploy(admin, "Factors", registry, gas=gas)
-    ledger = chain.deploy(admin, "Ledger", registry, finality_s, gas=gas)
-    terms = (organisation, 3600, 3600, min(IMBALANCE_S, finality_s), 500_000, 100, 200, 50)
-    rules = chain.deploy(admin, "MarketRules", registry, ledger, terms, gas=gas)
-    writers = (NOBODY, NOBODY, NOBODY)
-    claims = chain.deploy(admin, "Claims", registry, ledger, rules, *writers, gas=gas)
-    assessments = chain.deploy(admin, "Assessments", registry, factors, ledger, claims, gas=gas)
-    certificates = chain.deploy(admin, "Certificates", registry, assessments, gas=gas)
+    first_block, nonce = chain.head() + 1, chain.nonce(admin.address)
+    names = [name for name in _ORDER if name != TOKEN or token is None]
+    at = {name: _created(admin.address, nonce + place) for place, name in enumerate(names)}
+    if token is not None:
+        at[TOKEN] = to_checksum_address(token)
+    arguments: dict[str, tuple[Any, ...]] = {
+        "Registry": (admin.address, organisation, organisation_name),
+        "Factors": (at["Registry"],),
+        "Ledger": (at["Registry"], finality_s),
+        "MarketRules": (at["Registry"], at["Ledger"], terms.abi),
+        TOKEN: (at["Registry"],),
+        **{name: tuple(at[link] for link in links) for name, links in _LINKS.items()},
+    }
+    for name in names:
+        address = chain.deploy(admin, name, *arguments[name], gas=gas)
+        if address != at[name]:
+            raise DeploymentInvalid(
+                f"{name} was created at {address}, not at {at[name]}: account {admin.address} sent something "
+                "else meanwhile; deploy anew with an account that does nothing else"
+            )
     return Deployment(
         chain_id=chain.chain_id,
         rpc_url=chain.url,

@@ -178,7 +178,7 @@ def _settlement(market: Exchange, figures: dict[str, Any]) -> None:
     market.chain.mine(day_start(market.day + 1) + FINALITY_S + 60)
     trades = trades_of_seller(SELLER, hour, [], applied, {2 * hour: PRICE})
     buyers = {BUYER: BuyerHour(NET_WH, 0)}
-    settled = settle(trades, NET_WH, PRICE, MarketTerms("publisher").bond_micro_eur_per_kwh, buyers)
+    settled = settle(trades, NET_WH, PRICE, MarketTerms("authority").bond_micro_eur_per_kwh, buyers)
     if settled.cut == NOBODY:
         raise RuntimeError("the hour to settle is no shortfall with a remainder")
     (shown,) = showings(trades, TRADES)
@@ -248,8 +248,7 @@ def exchange(folder: Path) -> Iterator[Exchange]:
         supervisor.start("chain", command, lambda: listening(port))
         chain = Chain(f"http://{LOOPBACK}:{port}", gas_price_wei=0)
         administrator = SigningKey.generate()
-        terms = MarketTerms("publisher")
-        deployment = deploy_platform(chain, administrator, "authority", "Authority", terms=terms, gas=GAS)
+        deployment = deploy_platform(chain, administrator, "authority", "Authority", gas=GAS)
         platform = Platform(chain, deployment)
         market = Exchange(chain, platform, administrator, {}, day)
         _found(market)

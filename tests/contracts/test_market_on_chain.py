@@ -42,6 +42,7 @@ from tests.contracts.towns import (
     AUDITOR,
     CARRIER,
     GAS,
+    MARKET_PUBLISHER,
     OPERATOR,
     PUBLISHER,
     final_time,
@@ -213,7 +214,7 @@ def test_a_month_of_hours_is_settled_as_stated(town: TradingTown) -> None:
                 moved[seller, hour][0] += item.attributes_wh
                 moved[item.trade.buyer_district_id, hour][1] += item.attributes_wh
     assert short > 5
-    assert sum(energy[0] for energy in moved.values()) > 1000
+    assert sum(energy[0] for energy in moved.values()) > 500
     for name, trader in market.traders.items():
         assert platform.free_micro_eur(trader.owner) == DEPOSIT + earned[name]
         assert platform.held_micro_eur(trader.owner, is_response=False) == 0
@@ -276,7 +277,7 @@ def after_day(market: Market, day: int) -> list[bytes]:
         prices = [market.random.choice((0, market.random.randint(0, 600_000))) for _ in range(HOURS_PER_DAY)]
         first = HOURS_PER_DAY * day
         market.imbalance |= {first + place: price for place, price in enumerate(prices)}
-        sent.append(market.town.platform.publish_imbalance(PUBLISHER, first, prices, gas=GAS))
+        sent.append(market.town.platform.publish_imbalance(MARKET_PUBLISHER, first, prices, gas=GAS))
     return sent
 
 

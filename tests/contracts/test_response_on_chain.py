@@ -84,7 +84,7 @@ def test_events_from_opening_to_pay(town: TradingTown, increase: bool, method: B
                 notice_s=900,
             )
             opened_s = day_start(day) + (13 if number == SECOND else 12) * 3600 + 60
-            town.chain.mine(opened_s - 1)
+            town.chain.mine(opened_s)
             events[number] = open_event(town, terms)
             assert platform.response_event(events[number]).opened_at >= opened_s
             for trader in taking_part:

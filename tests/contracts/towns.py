@@ -11,7 +11,6 @@ from contracts.factor import FactorHour
 from contracts.hour import HOURS_PER_DAY, day_start
 from contracts.keccak import keccak
 from contracts.key import SigningKey
-from contracts.market_rules_calls import MarketTerms
 from contracts.platform import Platform, deploy_platform
 from contracts.point import PointDeclaration
 from contracts.reading import (
@@ -31,6 +30,8 @@ from tests.contracts.worlds import Site
 GAS = 30_000_000
 MINIMUM_MEMBERS = 5
 ADMIN, OPERATOR, PUBLISHER, AUDITOR, OWNER, CARRIER = (key(number) for number in range(101, 107))
+MARKET_PUBLISHER = key(107)
+"""Publishes imbalance prices and holidays."""
 
 
 class Town:
@@ -38,9 +39,7 @@ class Town:
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
-        terms = MarketTerms("publisher")
-        deployment = deploy_platform(chain, ADMIN, "authority", "Authority", terms=terms)
-        self.platform = Platform(chain, deployment)
+        self.platform = Platform(chain, deploy_platform(chain, ADMIN, "authority", "Authority"))
         for name, account, role in (
             ("operator", OPERATOR, Role.METER_OPERATOR),
             ("publisher", PUBLISHER, Role.FACTOR_PUBLISHER),
@@ -49,6 +48,8 @@ class Town:
         ):
             self.do(self.platform.register_organisation(ADMIN, name, name.title(), gas=GAS))
             self.do(self.platform.enrol(ADMIN, account.address, name, role, gas=GAS))
+        role = Role.FACTOR_PUBLISHER
+        self.do(self.platform.enrol(ADMIN, MARKET_PUBLISHER.address, "authority", role, gas=GAS))
 
     def do(self, transaction: bytes) -> Receipt:
         """Wait until a transaction has succeeded."""
