@@ -94,7 +94,7 @@ def test_events_from_opening_to_pay(town: TradingTown, increase: bool, method: B
                 enrol(town, events[number], trader, terms, capacity_wh=random.randint(200, 500))
         town.chain.mine(day_start(day + 1) + 60)
         for trader in traders:
-            surplus = random.random() < 0.4
+            surplus = not increase if number in (FIRST, SECOND) else random.random() < 0.4
             records = {place: random_hour(random, surplus) for place in range(HOURS_PER_DAY)}
             town.do(town.send_readings(trader, day, records))
     town.move_to(final_time(start + SECOND, platform.finality_s()))
