@@ -70,6 +70,7 @@ def test_events_from_opening_to_pay(town: TradingTown, increase: bool, method: B
     start += (FRIDAY - start) % 7  # both events are on weekdays, with enough of them before
     traders = [town.found_trader(f"response-{increase:d}-{number}".lower(), start) for number in range(3)]
     events: dict[int, int] = {}
+    usual = 0.8 if increase else 0.2
     for number in range(SECOND + 1):
         day = start + number
         if number in (FIRST, SECOND):
@@ -94,7 +95,7 @@ def test_events_from_opening_to_pay(town: TradingTown, increase: bool, method: B
                 enrol(town, events[number], trader, terms, capacity_wh=random.randint(200, 500))
         town.chain.mine(day_start(day + 1) + 60)
         for trader in traders:
-            surplus = not increase if number in (FIRST, SECOND) else random.random() < 0.4
+            surplus = not increase if number in (FIRST, SECOND) else random.random() < usual
             records = {place: random_hour(random, surplus) for place in range(HOURS_PER_DAY)}
             town.do(town.send_readings(trader, day, records))
     town.move_to(final_time(start + SECOND, platform.finality_s()))
