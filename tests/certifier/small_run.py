@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.chain import Chain
-from contracts.deployment import Deployment
+from contracts.deployment import CONTRACTS, Deployment
 from contracts.evidence import AdjustmentBatch, Batch
 from contracts.examination import BatchKey, SignedBatch
 from contracts.factor import FactorHour, pack_day
 from contracts.hour import DAY_S, day_of, day_start
 from contracts.keccak import keccak
 from contracts.key import SigningKey
+from contracts.platform import deploy_platform
 from contracts.point import Kind
 from contracts.privacy import MemberReading, commitment, in_order, root
 from contracts.reading import (
@@ -54,20 +55,12 @@ class SmallRun:
     """The platform on a chain, and what was sent."""
 
     chain: Chain
+    deployment: Deployment = field(init=False)
+    """Where the contracts are."""
     addresses: dict[str, str] = field(default_factory=dict)
     batches: dict[BatchKey, SignedBatch] = field(default_factory=dict)
     assessments: dict[str, bytes] = field(default_factory=dict)
     certificates: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def deployment(self) -> Deployment:
-        """Where the contracts are."""
-        return Deployment(
-            chain_id=self.chain.chain_id,
-            rpc_url=self.chain.url,
-            deployed_block=1,
-            **{name.lower(): address for name, address in self.addresses.items()},
-        )
 
     @property
     def domain(self) -> SigningDomain:
@@ -93,21 +86,10 @@ class SmallRun:
         """Contracts, organisations, scheme and factor vintage."""
         admin = account("admin")
         self.chain.set_next_block_time(GENESIS + 60)
-        self.addresses["Registry"] = self.chain.deploy(
-            admin, "Registry", admin.address, to_bytes32("city"), "City of Santa Cruz"
+        self.deployment = deploy_platform(
+            self.chain, admin, "city", "City of Santa Cruz", finality_s=FINALITY_S
         )
-        registry = self.addresses["Registry"]
-        self.addresses["Factors"] = self.chain.deploy(admin, "Factors", registry)
-        self.addresses["Ledger"] = self.chain.deploy(admin, "Ledger", registry, FINALITY_S)
-        ledger = self.addresses["Ledger"]
-        terms = (to_bytes32("city"), 3600, 3600, FINALITY_S, 500_000, 100, 200, 50)
-        rules = self.chain.deploy(admin, "MarketRules", registry, ledger, terms)
-        claims = self.chain.deploy(admin, "Claims", registry, ledger, rules, *[admin.address] * 3)
-        parts = [registry, self.addresses["Factors"], ledger, claims]
-        self.addresses["Assessments"] = self.chain.deploy(admin, "Assessments", *parts)
-        self.addresses["Certificates"] = self.chain.deploy(
-            admin, "Certificates", registry, self.addresses["Assessments"]
-        )
+        self.addresses = {name: self.deployment.address(name) for name in CONTRACTS}
         for organisation, name, member, role_name in (
             ("cabildo", "Cabildo de La Palma", "owner", "DISTRICT_OWNER"),
             ("metering", "Metering Canarias", "operator", "METER_OPERATOR"),
