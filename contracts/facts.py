@@ -36,7 +36,7 @@ _ENTRY_BYTES: Final = 8
 _LINKS: Final = {
     "Factors": ("registry",),
     "Ledger": ("registry",),
-    "MarketRules": ("registry", "ledger"),
+    "MarketRules": ("registry",),
     "Claims": ("registry", "ledger", "rules", "market", "settlement", "flexibility"),
     "Escrow": ("registry", "market", "settlement", "flexibility"),
     "Market": ("registry", "rules", "escrow", "claims"),
