@@ -255,7 +255,7 @@ class SettlementStep(Event):
     proposer: str
     step: int
     trades: int
-    """How many trades the step shows: with these numbers and their one order anyone can show the steps again."""
+    """How many the step shows: with these numbers anyone can show the same steps again."""
 
 
 @dataclass(frozen=True)

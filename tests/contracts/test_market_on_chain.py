@@ -443,7 +443,7 @@ def adjust(town: TradingTown, trader: Trader, day: int, records: dict[int, tuple
     kept = {hour - first: trader.readings[hour] for hour in trader.readings if day_of_hour(hour) == day}
     old_payload = open_payload(kept)
     kept |= records
-    message = Adjustment(trader.site.gateway_id, day, 2, 1, False, b"\1" * 32, open_payload(kept))
+    message = Adjustment(trader.site.gateway_id, day, 2, 1, False, b"\1" * 32, 0, open_payload(kept))
     domain = town.platform.deployment.signing_domain
     signatures = message.sign(OPERATOR, domain), message.sign(AUDITOR, domain)
     town.do(town.platform.adjust(CARRIER, message, *signatures, old_payload, gas=GAS))
