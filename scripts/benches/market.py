@@ -1,4 +1,4 @@
-"""`market`: clearing a book off chain, and how the time grows with its orders.
+"""`market`: clearing a book off chain, how the time grows with its orders, and what trading costs on chain.
 
 Half of the orders bid and half offer, around one price, so that about half of the energy trades. The floor is
 what no clearing can avoid: sorting the orders once. `growth_*` is the time of ten times as many orders over
@@ -13,18 +13,24 @@ from random import Random
 from typing import Any
 
 from contracts.clearing import BookOrder, Side, clear
+from scripts.benches import exchange
 from scripts.benches.progress import Tell, tell_nobody
 
 SIZES = (100, 1_000, 10_000)
 REPETITIONS = 15
+PLACED = 1_000
 MIDDLE_PRICE, DEVIATION = 120_000, 25_000
 MOST_WH = 50_000
 
 
 def measure(
-    sizes: Sequence[int] = SIZES, repetitions: int = REPETITIONS, tell: Tell = tell_nobody
+    sizes: Sequence[int] = SIZES,
+    repetitions: int = REPETITIONS,
+    placed: int = PLACED,
+    tell: Tell = tell_nobody,
 ) -> dict[str, Any]:
-    """Seconds per book of `sizes` orders, the best of `repetitions`."""
+    """Seconds per book of `sizes` orders, the best of `repetitions`, and the figures of `exchange`, whose
+    `orders_per_s` is over `placed` orders."""
     figures: dict[str, Any] = {}
     seconds: dict[int, float] = {}
     for done, size in enumerate(sizes):
@@ -36,7 +42,7 @@ def measure(
     for few, many in pairwise(sizes):
         figures[f"growth_{few}_to_{many}"] = round(seconds[many] / seconds[few], 2)
         figures[f"growth_{few}_to_{many}_n_log_n"] = round(many * math.log(many) / (few * math.log(few)), 2)
-    return figures
+    return figures | exchange.measure(placed, tell)
 
 
 def book(size: int) -> list[BookOrder]:

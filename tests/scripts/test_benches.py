@@ -11,6 +11,13 @@ from scripts.benches import api, command_line, dispatch, gas, ingest, market, pl
 from scripts.command_line import build_application
 
 GAS_KEYS = ("open_3_gas_per_reading", "private_batch_gas", "day_batch_3_points_gas", "finalise_day_gas")
+MARKET_KEYS = (
+    "place_gas_per_order",
+    "verify_gas_per_order",
+    "apply_gas_per_order",
+    "settle_gas_per_seller_hour",
+    "baseline_gas_per_district_hour",
+)
 CASES: list[tuple[str, Callable[[], dict[str, Any]], set[str]]] = [
     (
         "gas",
@@ -35,8 +42,9 @@ CASES: list[tuple[str, Callable[[], dict[str, Any]], set[str]]] = [
     ),
     (
         "market",
-        lambda: market.measure(sizes=(10, 100), repetitions=3),
-        {"clear_10_s", "clear_100_s", "clear_100_s_floor", "growth_10_to_100"},
+        lambda: market.measure(sizes=(10, 100), repetitions=3, placed=20),
+        {"clear_10_s", "clear_100_s", "clear_100_s_floor", "growth_10_to_100", "orders_per_s"}
+        | {f"{key}{floor}" for key in MARKET_KEYS for floor in ("", "_floor")},
     ),
 ]
 SIGNED = ("balance", "regret", "gain", "cost", "price")
