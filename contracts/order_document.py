@@ -13,7 +13,7 @@ null as long as that side has not signed.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -111,18 +111,7 @@ class SignedOrder:
 
     def to_json(self) -> bytes:
         """The document. Raises OrderInvalid for a time after the year 9999."""
-        order = self.order
-        body = _Order(
-            order.district_id,
-            _text(format_hour_utc, "hour", order.hour),
-            order.with_attributes,
-            "bid" if order.is_bid else "offer",
-            order.quantity_wh,
-            order.price_micro_eur_per_kwh,
-            order.nonce,
-            _text(format_time_utc, "expiry", order.expiry),
-            None if order.replaces == NO_ORDER else _hex(order.replaces),
-        )
+        body = _order_body(self.order)
         return msgspec.json.encode(_OrderDocument(_domain_body(self.domain), body, _hex(self.signature)))
 
     @classmethod
@@ -245,6 +234,15 @@ class SignedTrade:
         return cls(trade, _domain(found.domain), *signatures)
 
 
+def unsigned_order(order: Order, domain: MarketDomain | None) -> dict[str, Any]:
+    """An order's document before anybody signed it: `signature` is null, and so is a domain not known yet.
+
+    Raises OrderInvalid for a time after the year 9999.
+    """
+    named = None if domain is None else msgspec.to_builtins(_domain_body(domain))
+    return {"domain": named, "order": msgspec.to_builtins(_order_body(order)), "signature": None}
+
+
 _Document = TypeVar("_Document", bound=_Body)
 
 
@@ -257,6 +255,20 @@ def _decode(kind: type[_Document], document: bytes) -> _Document:
         return msgspec.json.decode(document, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise OrderInvalid(f"the document cannot be read: {error}") from None
+
+
+def _order_body(order: Order) -> _Order:
+    return _Order(
+        order.district_id,
+        _text(format_hour_utc, "hour", order.hour),
+        order.with_attributes,
+        "bid" if order.is_bid else "offer",
+        order.quantity_wh,
+        order.price_micro_eur_per_kwh,
+        order.nonce,
+        _text(format_time_utc, "expiry", order.expiry),
+        None if order.replaces == NO_ORDER else _hex(order.replaces),
+    )
 
 
 def _domain_body(domain: MarketDomain) -> _Domain:

@@ -130,10 +130,53 @@ def outlook(
 
     Raises BalancesInvalid for a day that is missing or doubled, and for less than a year of days.
     """
+    if not 0 < confidence < 1:
+        raise BalancesInvalid(f"confidence {confidence}; give a probability between 0 and 1")
+    ahead = project(days, horizon_days=horizon_days, paths=paths, seed=seed)
+    return _describe(
+        ahead.known,
+        ahead.now,
+        ahead.incomplete_now,
+        ahead.windows,
+        ahead.incomplete,
+        factors,
+        confidence,
+        paths,
+        seed,
+    )
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The rolling years that end at each of the coming midnights, on every path that was drawn."""
+
+    known: Sequence[Day]
+    """Consecutive days."""
+    now: Floats
+    """Balance, kWh_PE, and GHG, kg CO2e, of the newest window, as the verdict counts them."""
+    incomplete_now: bool
+    windows: Floats
+    """The same of the coming windows, of shape (paths, midnights, 2)."""
+    incomplete: NDArray[np.bool_]
+    """Whether a coming window has too few complete hours."""
+
+    @property
+    def known_until(self) -> date:
+        """The first day that is not known; the first coming window ends a day later."""
+        return self.known[-1].day + timedelta(days=1)
+
+    @property
+    def status(self) -> bool:
+        """Whether the newest verdict is positive (domain.md §4)."""
+        return bool(self.now[0] > 0 and self.now[1] <= 0 and not self.incomplete_now)
+
+
+def project(days: Sequence[Day], *, horizon_days: int, paths: int, seed: int) -> Projection:
+    """Draw the windows of the `horizon_days` midnights after the last known day. Raises BalancesInvalid."""
     if not 1 <= horizon_days <= YEAR_DAYS:
         raise BalancesInvalid(f"horizon of {horizon_days} days; between 1 and {YEAR_DAYS} can be projected")
-    if not 0 < confidence < 1 or paths < 100:
-        raise BalancesInvalid(f"confidence {confidence} with {paths} paths; give 0 to 1 and at least 100")
+    if paths < 100:
+        raise BalancesInvalid(f"{paths} paths; give at least 100")
     known = _consecutive(days)
     first = _number(known[0].day)
     end = first + len(known)
@@ -150,9 +193,7 @@ def outlook(
     hours = np.concatenate([complete, np.full(horizon_days, HOURS_PER_DAY)])
     incomplete = np.array([_incomplete(hours, first, end + ahead) for ahead in range(1, horizon_days + 1)])
     now = (judged[window_start(end) - first :]).sum(axis=0)
-    return _describe(
-        known, now, _incomplete(hours, first, end), windows, incomplete, factors, confidence, paths, seed
-    )
+    return Projection(known, now, _incomplete(hours, first, end), windows, incomplete)
 
 
 def _consecutive(days: Sequence[Day]) -> list[Day]:
