@@ -19,6 +19,7 @@ from sqlalchemy import Connection, select, text
 
 from certifier import store
 from certifier.audit import Audit
+from certifier.market_projection import MarketRules
 from certifier.projection import BlockEvents, LoggedEvent, Projection, hexadecimal
 from certifier.store import Store, StoreError
 from contracts.chain import BlockUnknown, Chain, ChainUnavailable, RpcFailed
@@ -55,7 +56,7 @@ class Follower:
         self._store = store_
         self._depth = depth
         self._first = deployment.deployed_block
-        self._projection = Projection(store_, deployment.chain_id, deployment.ledger)
+        self._projection = Projection(store_, deployment.chain_id, deployment.ledger, market_rules(platform))
         self._audit = Audit(platform, store_)
         with store_.read() as connection:
             head = _stored_head(connection)
@@ -175,6 +176,11 @@ class Follower:
                 "problem": problem,
             }
             store.replace_rows(connection, table, table.c.one == 1, [row])
+
+
+def market_rules(platform: Platform) -> MarketRules:
+    """What was fixed when the platform's market was deployed. Raises ChainUnavailable."""
+    return MarketRules(platform.deployment.market, platform.market_terms())
 
 
 def _stored_head(connection: Connection) -> BlockEvents | None:

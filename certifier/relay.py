@@ -65,7 +65,7 @@ class Relayer:
     def domain(self) -> MarketDomain:
         """What messages must be signed for."""
         deployment = self.platform.deployment
-        return MarketDomain(deployment.chain_id, deployment.market)
+        return deployment.market_domain
 
     def carry(self, call: bytes) -> Future[Carried]:
         """Carry an encoded call of the market; the future has where it is, or why it was refused.

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import select
 
 from certifier import queries, store
-from certifier.follower import Follower, FollowerBusy, only_follower
+from certifier.follower import Follower, FollowerBusy, market_rules, only_follower
+from certifier.market_projection import MarketRules
 from certifier.projection import Projection
 from certifier.store import Store, StoreError, content, reset
 from contracts.hour import DAY_S, day_start
@@ -26,6 +27,12 @@ from tests.contracts.nodes import ROOT
 def follower_of(small: SmallRun, url: str, depth: int = 0) -> tuple[Follower, Store]:
     opened = Store(url)
     return Follower(Platform(small.chain, small.deployment), opened, depth), opened
+
+
+def projected(small: SmallRun) -> tuple[int, str, MarketRules]:
+    deployment = small.deployment
+    rules = market_rules(Platform(small.chain, deployment))
+    return deployment.chain_id, deployment.ledger, rules
 
 
 def rows_of(opened: Store) -> dict[str, list[tuple[object, ...]]]:
@@ -78,7 +85,7 @@ def test_rebuilding_gives_the_same_content_block_by_block_or_at_once(
 ) -> None:
     follower, opened = follower_of(small_run, sqlite(tmp_path))
     blocks = follower.read_blocks(small_run.deployment.deployed_block, small_run.chain.head())
-    single = Projection(opened, small_run.deployment.chain_id, small_run.deployment.ledger)
+    single = Projection(opened, *projected(small_run))
     for block in blocks:
         single.apply([block])
     assert rows_of(opened) == rows_of(followed)
@@ -92,7 +99,7 @@ def test_undoing_to_any_block_is_as_if_the_rest_had_never_been(small_run: SmallR
     follower, opened = follower_of(small_run, sqlite(tmp_path))
     follower.catch_up()
     blocks = follower.read_blocks(small_run.deployment.deployed_block, small_run.chain.head())
-    parameters = (small_run.deployment.chain_id, small_run.deployment.ledger)
+    parameters = projected(small_run)
     for place in (len(blocks) - 2, len(blocks) - 6, len(blocks) // 2, 20, 3):
         Projection(opened, *parameters).undo_after(blocks[place])
         fresh = Store(sqlite(tmp_path, f"fresh-{place}"))

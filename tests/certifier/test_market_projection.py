@@ -282,7 +282,7 @@ def test_progress_before_the_contract_measures_is_what_it_measures(tmp_path: Pat
             )
             for day in (TRADING_DAY, TRADING_DAY - 1)
         )
-    assert (found.numerator, found.denominator) == (4.522, 9.0)
+    assert (found.numerator, found.denominator) == (4.438, 9.0)
     assert before.value is None
     assert lines["south"].penalty_micro_eur == 0 < lines["east"].penalty_micro_eur
     paid = sum(line.net_micro_eur for line in lines.values())

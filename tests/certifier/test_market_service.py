@@ -32,8 +32,8 @@ from tests.certifier.trading_story import (
     told,
 )
 
-NOON_UTC = "2019-05-04T12:00:00Z"
-DAY = {"from": "2019-05-04", "to": "2019-05-05"}
+NOON_UTC = "2019-04-23T12:00:00Z"
+DAY = {"from": "2019-04-23", "to": "2019-04-24"}
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def test_an_event_with_live_progress(running: str) -> None:
     assert get(running, "/v1/events/1") == event
     assert (event["enrolled_districts"], event["enrolled_wh"]) == (2, 7_000)
     hours = get(running, "/v1/events/1/progress", district="east")["items"]
-    assert [hour["response_wh"] for hour in hours] == [1_522, 0, 3_000]
+    assert [hour["response_wh"] for hour in hours] == [1_438, 0, 3_000]
     assert not any(hour["final"] for hour in hours)
     assert get(running, "/v1/events/1/statement")["items"] == []
     assert get(running, "/v1/events/1/enrolments")["items"][0]["district_id"] == "south"
@@ -151,7 +151,7 @@ def test_an_event_with_live_progress(running: str) -> None:
     ("path", "status", "words"),
     [
         ("/v1/market/books/noon", 400, "'noon'"),
-        ("/v1/market/books/2019-05-04T12:30:00Z", 400, "not the start of an hour"),
+        ("/v1/market/books/2019-04-23T12:30:00Z", 400, "not the start of an hour"),
         ("/v1/orders/0x12", 404, "'0x12'"),
         ("/v1/districts/atlantis/orders", 404, "'atlantis'"),
         ("/v1/districts/west/orders?cursor=x", 400, "'x'"),
@@ -179,10 +179,10 @@ def test_without_a_relayer_nothing_is_carried(market: str) -> None:
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
-        ("/market?day=2019-05-04", ["31.0", "coop-north", "Cleared"]),
+        ("/market?day=2019-04-23", ["31.0", "coop-north", "Cleared"]),
         (f"/market/books/{NOON_UTC}", ["Demand and supply", "8.00", "Order book with 4 prices of demand"]),
         (f"/market/books/{NOON_UTC}?attributes=true", ["9.00"]),
-        ("/traders/west", ["Delivery of what was sold", "0.0184"]),
+        ("/traders/west", ["Delivery of what was sold", "13.8"]),
         ("/accounts/coop-west", ["Brought forward", "offer of west", "settled: west delivered"]),
         ("/events", ["No event has been opened yet"]),
     ],

@@ -45,7 +45,7 @@ MARKET = "0x00000000000000000000000000000000000000b2"
 RULES = MarketRules(MARKET, MarketTerms("market-rules"))
 BOND = RULES.terms.bond_micro_eur_per_kwh
 FIRST_DAY = 18_000
-TRADING_DAY = FIRST_DAY + 20
+TRADING_DAY = FIRST_DAY + 9
 NOON = first_hour(TRADING_DAY) + 12
 DISTRICTS = {"north": "coop-north", "west": "coop-west", "south": "coop-south", "east": "coop-east"}
 DEPOSIT = 50_000_000
@@ -429,7 +429,7 @@ def responded(change: Change = lambda event: event, until: str = "paid") -> Stor
             story.blocks[-1].time_s + 60,
             [
                 market_events.Held(Account(DISTRICTS[district]), True, deposits[district]),
-                response_events.Enrolled(1, district, capacity, deposits[district], 10),
+                response_events.Enrolled(1, district, capacity, deposits[district], 6),
             ],
         )
     if until == "enrolled":
