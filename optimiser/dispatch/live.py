@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx2
 import numpy as np
@@ -126,13 +126,28 @@ def setpoints_w(decision: Decision, told: Mapping[str, Device], names: Iterable[
     return powers
 
 
+class MeteredHour(NamedTuple):
+    """Mean powers of an hour, kW."""
+
+    consumption_kw: float
+    production_kw: float
+    import_kw: float = 0.0
+
+
 @dataclass(frozen=True)
 class Measured:
     """What the certifier knows of a district."""
 
     balances: Balances
-    hours: dict[int, tuple[float, float]]
-    """Complete hours, by number: consumption and production, kW."""
+    hours: dict[int, MeteredHour]
+    """Complete hours, by number."""
+
+    def peak_import_kw(self, time_s: int) -> float:
+        """Highest hourly import known of the calendar month (UTC) of a time, before it: what the month's
+        capacity charge is due for in any case. Hours that are not known may have had more."""
+        month = datetime.fromtimestamp(time_s, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        known = range(hour_of(int(month.timestamp())), hour_of(time_s))
+        return max((self.hours[hour].import_kw for hour in known if hour in self.hours), default=0.0)
 
     def window_kwh_pe(self, first_s: int, now_s: int) -> tuple[float, int, int]:
         """Balance of the known days since `first_s`, how many they are, and Unix seconds up to which."""
@@ -154,14 +169,14 @@ def read_certifier(client: httpx2.Client, district: str) -> Measured:
     return Measured(Balances(days, None), parse_hours(hours))
 
 
-def parse_hours(text: str) -> dict[int, tuple[float, float]]:
+def parse_hours(text: str) -> dict[int, MeteredHour]:
     """Consumption and production of the complete hours in the certifier's CSV. Raises BalancesInvalid."""
     hours = {}
     for number, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
         try:
             if row["complete"].lower() in ("1", "true"):
-                powers = int(row["consumption_wh"]) / 1000, int(row["production_wh"]) / 1000
-                hours[parse_hour_utc(row["start_time_utc"])] = powers
+                powers = (int(row[name]) / 1000 for name in ("consumption_wh", "production_wh", "import_wh"))
+                hours[parse_hour_utc(row["start_time_utc"])] = MeteredHour(*powers)
         except (KeyError, ValueError, AttributeError, TimeInvalid) as error:
             raise BalancesInvalid(f"hours of the certifier, line {number}: {error!r}") from None
     return hours
@@ -206,8 +221,8 @@ class LiveOutlook:
             for place in range(before):
                 known = measured.hours.get(hour_of(past.start_s + place * step_s))
                 if known is not None:
-                    pv_kw[place] = known[1]
-                    load_kw[place] = known[0] if self._load_measurable else load_kw[place]
+                    pv_kw[place] = known.production_kw
+                    load_kw[place] = known.consumption_kw if self._load_measurable else load_kw[place]
                     replaced += 1
             past = replace(past, load_kw=load_kw, pv_kw=pv_kw)
         forecasters = Forecasters.usual(step_s, self._case.site)

@@ -32,7 +32,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -185,6 +185,7 @@ class Service:
         self._prices = YearPrice(devices, TypicalDays.of(self.case.truth, devices), end_s, devices.price)
         self._price_from: tuple[float, str] | None = None
         self._midnight: Meters = {}
+        self._peak = 0, 0.0
 
     def close(self) -> None:
         """Give the connections back."""
@@ -247,6 +248,9 @@ class Service:
             }
         state = state_of(devices, readouts, start_s, self._midnight)
         measured = self._measured()
+        if measured is not None:
+            self._peak = start_s, measured.peak_import_kw(start_s)
+        state = replace(state, peak_import_kw=self._peak_kw(start_s))
         price, price_from = self._price(measured, start_s)
         outlook = self._outlook.outlook(start_s, measured)
         decision = self._controller.decide(state, outlook, price)
@@ -301,6 +305,12 @@ class Service:
             price, origin = self._price_from
             return price, f"last known {origin}"
         return self._prices.price(first_s, 0.0), "no balance known: the case's data for the whole window"
+
+    def _peak_kw(self, start_s: int) -> float:
+        """The month's highest import, as last told; zero when a month has begun since."""
+        told_s, peak_kw = self._peak
+        told, now = (datetime.fromtimestamp(time_s, UTC) for time_s in (told_s, start_s))
+        return peak_kw if (told.year, told.month) == (now.year, now.month) else 0.0
 
     def _keep(self, step: Step, answer: str) -> Step:
         kept = Step(**{**asdict(step), "answer": answer})

@@ -17,7 +17,9 @@ def test_hours_and_balance_are_those_of_the_certifier(website: str) -> None:
         first, last = found.balances.days[0].day, found.balances.days[-1].day
         hours = client.get(f"/v1/districts/{district}/hours", params={"from": first.isoformat()}).json()
     shown = {
-        hour["start_time_utc"]: (hour["consumption_wh"] / 1000, hour["production_wh"] / 1000)
+        hour["start_time_utc"]: tuple(
+            hour[name] / 1000 for name in ("consumption_wh", "production_wh", "import_wh")
+        )
         for hour in hours["items"]
         if hour["complete"] and hour["start_time_utc"][:10] <= last.isoformat()
     }

@@ -212,8 +212,8 @@ class Certifier(http.server.ThreadingHTTPServer):
             rows = [f"{format_time_utc(day)[:10]},{figure},{figure},{-figure},{-figure},24" for day in days]
             return "\n".join([f"day,{figures},complete_hours", *rows]) + "\n"
         hours = [day + HOUR_S * hour for day in days for hour in range(24)]
-        rows = [f"{format_time_utc(start_s)},true,9000,0" for start_s in hours]
-        return "\n".join(["start_time_utc,complete,consumption_wh,production_wh", *rows]) + "\n"
+        rows = [f"{format_time_utc(start_s)},true,9000,0,9000" for start_s in hours]
+        return "\n".join(["start_time_utc,complete,consumption_wh,production_wh,import_wh", *rows]) + "\n"
 
 
 class _CertifierAnswers(http.server.BaseHTTPRequestHandler):
@@ -296,7 +296,8 @@ def test_it_runs_until_it_is_stopped(town: Town) -> None:
         text=True,
     )
     assert process.stdout is not None
-    assert "is running" in process.stdout.readline()
+    line = process.stdout.readline()
+    assert "is running" in line, process.communicate(timeout=20)
     os.kill(process.pid, signal.SIGTERM)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors

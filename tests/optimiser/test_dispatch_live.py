@@ -8,7 +8,7 @@ import pytest
 from optimiser.balances import Balances
 from optimiser.dispatch.case import DispatchCase, DispatchTable
 from optimiser.dispatch.devices import Battery, HeatPump
-from optimiser.dispatch.live import LiveOutlook, Measured, state_of
+from optimiser.dispatch.live import LiveOutlook, Measured, MeteredHour, state_of
 from tests.optimiser.dispatch_cases import ALL_DEVICES, MIDNIGHT_S, outlook
 
 NOW_S = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp())
@@ -34,7 +34,7 @@ def test_weekdays_and_seasons_stay_what_they_are_in_another_year() -> None:
     resistance_k_per_kw=1.5, capacitance_kwh_per_k=10),)])  # fmt: skip
 def test_measured_hours_change_the_forecast(pumps: tuple[HeatPump, ...]) -> None:
     live = LiveOutlook(case(DispatchTable(battery=(BATTERY,), heat_pump=pumps)))
-    hours = {NOW_S // 3600 - back: (70.0, 30.0) for back in range(1, 24 * 60)}
+    hours = {NOW_S // 3600 - back: MeteredHour(70.0, 30.0) for back in range(1, 24 * 60)}
     blind, seeing = live.outlook(NOW_S, None), live.outlook(NOW_S, Measured(Balances((), None), hours))
     assert blind.method.endswith("0 measured hours")
     assert seeing.method.endswith("1439 measured hours")
@@ -50,3 +50,13 @@ def test_vehicles_are_counted_from_midnight_and_silent_devices_are_as_set() -> N
     assert state.vehicle_excess_kwh["v2g"] == pytest.approx(3.0 - ALL_DEVICES.vehicles[0].round_trip * 2.0)
     assert state.stored_kwh["battery"] == ALL_DEVICES.battery[0].initial_kwh
     assert state_of(ALL_DEVICES, told, NOW_S, {}).vehicle_excess_kwh["v2g"] == 0.0
+
+
+def test_the_peak_so_far_is_of_this_month_and_of_hours_that_are_over() -> None:
+    first = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp()) // 3600
+    imports = {first - 1: 90.0, first: 20.0, first + 30: 35.0, NOW_S // 3600: 80.0}
+    hours = {hour: MeteredHour(0.0, 0.0, import_kw) for hour, import_kw in imports.items()}
+    found = Measured(Balances((), None), hours)
+    assert found.peak_import_kw(NOW_S) == 35.0
+    assert found.peak_import_kw(NOW_S + 3600) == 80.0
+    assert found.peak_import_kw(3600 * (first + 24 * 30)) == 0.0
