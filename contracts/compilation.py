@@ -21,15 +21,19 @@ class CompilationFailed(Exception):
     """The compiler refused the sources, or the result cannot be used; the message says what and where."""
 
 
-def compile_sources(solc: Path | None = None) -> dict[str, dict[str, Any]]:
-    """Compile everything; the files of `contracts/abi` by name. Raises CompilationFailed."""
+def compile_sources(solc: Path | None = None, build_info: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Compile everything; the files of `contracts/abi` by name. Raises CompilationFailed.
+
+    The compiler's whole answer is left in the folder `build_info` alone, in the form that Foundry and Hardhat
+    write, in a file that has the hash of the sources as its name.
+    """
     import solcx  # a developer's dependency
 
     libraries = FOLDER / "node_modules"
     sources = {f"src/{path.relative_to(SOURCES).as_posix()}": path for path in source_files()}
     for path in sorted((libraries / "@openzeppelin" / "contracts").rglob("*.sol")):
         sources[path.relative_to(libraries).as_posix()] = path
-    wanted = ["abi", "devdoc", "userdoc", "storageLayout", "evm.bytecode.object", "evm.deployedBytecode"]
+    wanted = ["abi", "devdoc", "userdoc", "storageLayout", "evm.bytecode", "evm.deployedBytecode"]
     needed = _reachable(sources)
     request = {
         "language": "Solidity",
@@ -48,6 +52,12 @@ def compile_sources(solc: Path | None = None) -> dict[str, dict[str, Any]]:
     if warnings:
         raise CompilationFailed("\n".join(warnings))
     compiler = json.loads((FOLDER / "package.json").read_text("utf-8"))["devDependencies"]["solc"]
+    if build_info is not None:
+        build_info.mkdir(parents=True, exist_ok=True)
+        for path in build_info.glob("*.json"):
+            path.unlink()
+        content = {"solcVersion": compiler, "input": request, "output": answer}
+        (build_info / f"{source_hash()}.json").write_text(json.dumps(content), "utf-8")
     files: dict[str, dict[str, Any]] = {"errors": {"errors": _errors(answer)}}
     names = {
         str(node["id"]): node["name"]
@@ -219,12 +229,15 @@ def build(
     native: Annotated[
         bool, typer.Option(help="Download the native compiler with py-solc-x (faster; needs the internet).")
     ] = False,
+    build_info: Annotated[
+        Path | None, typer.Option(help="Leave the compiler's whole answer in this folder, for other tools.")
+    ] = None,
 ) -> None:
     """Compile contracts/src into contracts/abi."""
     if check:
         problems = stale()
         if recompile and not problems and source_files():
-            files = compile_sources(_native() if native else None)
+            files = compile_sources(_native() if native else None, build_info)
             committed = {path.stem for path in ABI.glob("*.json")}
             problems = [
                 f"contracts/abi/{name}.json should not exist" for name in sorted(committed - set(files))
@@ -238,7 +251,7 @@ def build(
         return
     if not source_files():
         return
-    files = compile_sources(_native() if native else None)
+    files = compile_sources(_native() if native else None, build_info)
     ABI.mkdir(exist_ok=True)
     for path in ABI.glob("*.json"):
         if path.stem not in files:
