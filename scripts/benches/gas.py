@@ -105,7 +105,8 @@ def _private(lab: Laboratory, figures: dict[str, Any]) -> None:
 def _days(lab: Laboratory, figures: dict[str, Any]) -> None:
     """A day batch of 12 points and 24 fresh hours, and the finalisation of such a day."""
     platform, accounts = lab.founder.platform, lab.founder.accounts
-    lab.founder.do(platform.open_assessment, accounts.owner, DISTRICT, SCHEME, VINTAGE, lab.day)
+    (owner,) = accounts.owners.values()
+    lab.founder.do(platform.open_assessment, owner, DISTRICT, SCHEME, VINTAGE, lab.day)
     for day in (lab.day, lab.day + 1):
         lab.chain.mine(day_start(day + 1) + 300)
         if day > lab.day:

@@ -12,23 +12,11 @@ from plotly.subplots import make_subplots
 from contracts.hour import HOUR_S, HOURS_PER_DAY, format_day, format_time_utc, parse_time_utc
 from scripts.devices.day import START_S, DayResult
 from scripts.devices.simulated import INTERVAL_S
+from scripts.page import page_head
 
 ASKED, DONE, SAFE, GRID = "#1f5fa8", "#e08214", "#9a9a9a", "#4d4d4d"
 MOST_OFF_W: Final = 50
 """A difference above this is listed: it is more than rounding to whole Wh."""
-
-_HEAD: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Dispatch day</title><style>
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 70rem; margin: 0 auto; padding: 1rem;
-  color: #222; background: #fff; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .2rem .6rem; border-bottom: 1px solid #ddd; }
-th:first-child, td.words { text-align: left; } .scroll { overflow-x: auto; }
-</style></head><body>
-"""
 
 
 def governing(setpoints: Sequence[dict[str, Any]], device: str) -> list[dict[str, Any]]:
@@ -60,7 +48,7 @@ def summarise(result: DayResult) -> list[dict[str, Any]]:
 
 def write_page(result: DayResult, path: Path) -> None:
     """Write the page."""
-    lines = [_HEAD, f"<h1>One day of dispatch: {format_day(START_S // 86_400)}</h1>"]
+    lines = [page_head("Dispatch day"), f"<h1>One day of dispatch: {format_day(START_S // 86_400)}</h1>"]
     lines.append(
         "<p>Every hour the optimiser plans 24 hours ahead from the devices' states and proposes set-points, "
         "signed; the gateway checks them and commands the devices over MQTT; the devices are physical models "

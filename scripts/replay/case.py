@@ -25,7 +25,7 @@ class Case:
 
 def open_case(founder: Founder, config: ReplayConfig, district: DistrictTable) -> Case:
     """The owner opens the assessment and applies for a certificate."""
-    platform, owner = founder.platform, founder.accounts.owner
+    platform, owner = founder.platform, founder.accounts.owners[district.owner]
     names = district.id, config.scheme.id, config.factors.vintage
     founder.do(platform.open_assessment, owner, *names, config.first_day_number)
     assessment_id = platform.assessment_id(*names)

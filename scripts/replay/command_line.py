@@ -13,6 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
+    from contracts.platform import Platform
+    from scripts.market_demo.activity import MarketMonth
+    from scripts.market_demo.plan import MarketPlan
+    from scripts.market_demo.reconciliation import Reconciliation
     from scripts.replay.config import ReplayConfig
     from scripts.replay.results import DistrictResult
     from scripts.replay.run import Inputs
@@ -57,6 +61,12 @@ def demo(
     dispatch: Annotated[
         bool, typer.Option(help="Instead: one day of signed set-points reaching simulated devices.")
     ] = False,
+    market: Annotated[
+        bool,
+        typer.Option(
+            help="Instead: a month of trade between the districts and three demand-response events."
+        ),
+    ] = False,
 ) -> None:
     """The La Palma year: two districts, one of which earns its certificate and one does not."""
     if dispatch:
@@ -65,6 +75,11 @@ def demo(
         dispatch_day(out, as_json)
         return
     folder = out or Path(tempfile.mkdtemp(prefix="ped-demo-"))
+    if market:
+        from scripts.market_demo.plan import MONTH, SHORT
+
+        _run(DEMO, folder, None, headless, as_json, SHORT if quick else MONTH)
+        return
     _run(DEMO, folder, QUICK_DAYS if quick else None, headless, as_json)
 
 
@@ -72,14 +87,25 @@ class _Interrupted(Exception):
     """The person asked to stop."""
 
 
-def _run(config_file: Path, out: Path, days: int | None, headless: bool, as_json: bool) -> None:
+def _run(
+    config_file: Path,
+    out: Path,
+    days: int | None,
+    headless: bool,
+    as_json: bool,
+    plan: "MarketPlan | None" = None,
+) -> None:
     from scripts.replay.config import ConfigError, load_config
     from scripts.replay.run import read_inputs
     from scripts.replay.series import SeriesError
 
     try:
         config = load_config(config_file)
-        inputs = read_inputs(config_file.parent, config if days is None else config.shortened(days))
+        if days is not None:
+            config = config.shortened(days)
+        if plan is not None:
+            config = plan.configure(config)
+        inputs = read_inputs(config_file.parent, config)
     except (ConfigError, SeriesError) as problem:
         sys.exit(f"ped replay: {problem}")
     if out.exists() and any(out.iterdir()):
@@ -87,7 +113,7 @@ def _run(config_file: Path, out: Path, days: int | None, headless: bool, as_json
     out.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        _play(inputs, out, headless, as_json)
+        _play(inputs, out, headless, as_json, plan)
     except (KeyboardInterrupt, _Interrupted):
         sys.exit("stopped; all processes of the replay were ended")
 
@@ -96,7 +122,7 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise _Interrupted
 
 
-def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool) -> None:
+def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool, plan: "MarketPlan | None") -> None:
     from certifier.evidence import BundleUnavailable
     from contracts.chain import ChainUnavailable
     from contracts.errors import ContractError
@@ -108,6 +134,12 @@ def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool) -> None:
 
     console = Console(stderr=True)
     config = inputs.config
+    month: MarketMonth | None = None
+    reconciled: Reconciliation | None = None
+    if plan is not None:
+        from scripts.market_demo.activity import prepare
+
+        inputs, month = prepare(plan, inputs)
     began = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
@@ -118,11 +150,20 @@ def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool) -> None:
                     "starting broker, chain, gateways, certifier", total=config.day_count
                 )
                 world.start()
+                if month is not None:
+                    month.found(world.founder)
                 progress.update(task, description="replayed days")
-                run = Replay(world, inputs, lambda done: progress.update(task, completed=done))
+                run = Replay(
+                    world,
+                    inputs,
+                    lambda done: progress.update(task, completed=done),
+                    month.midnight if month is not None else lambda _: None,
+                )
                 cases = run.run()
                 progress.update(task, description="collecting and proving")
                 results, alarms = collect(world, cases, out)
+                if month is not None:
+                    reconciled = _reconcile(month, world.founder.platform, out)
                 progress.update(task, description="replayed days")
             seconds = time.monotonic() - began
             if as_json:
@@ -132,10 +173,14 @@ def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool) -> None:
                     "alarms": alarms,
                     "districts": [result.summary for result in results],
                 }
+                if reconciled is not None:
+                    document["market"] = reconciled.summary
                 typer.echo(json.dumps(document))
             else:
+                if reconciled is not None:
+                    _show_market(reconciled, out)
                 _show(results, alarms, config, seconds, world.pages_url, headless)
-            if alarms:
+            if alarms or (reconciled is not None and not reconciled.is_exact):
                 sys.exit(3)
             while not headless:
                 world.check()
@@ -151,6 +196,40 @@ def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool) -> None:
         VerificationFailed,
     ) as problem:
         sys.exit(f"ped replay: {problem}\n(logs: {out / 'logs'})")
+
+
+def _reconcile(month: "MarketMonth", platform: "Platform", out: Path) -> "Reconciliation":
+    from scripts.market_demo.page import reconciliation_page
+    from scripts.market_demo.reconciliation import reconcile
+
+    logs = platform.chain.logs(platform.deployment.deployed_block, platform.chain.head(), platform.addresses)
+    found = reconcile(month, platform, platform.events(logs))
+    page = reconciliation_page(found, month.config.title)
+    (out / "reconciliation.html").write_text(page, "utf-8")
+    return found
+
+
+def _show_market(found: "Reconciliation", out: Path) -> None:
+    from itertools import groupby
+
+    from rich.table import Table
+
+    from scripts.market_demo.page import shown
+
+    console = Console(highlight=False)
+    for subject, lines in groupby(found.lines, key=lambda line: line.subject):
+        table = Table(title=subject, title_justify="left")
+        for head in ("", "by the contracts", "from the series", "difference"):
+            table.add_column(head, justify="right" if head else "left")
+        for line in lines:
+            values = (line.on_chain, line.stated, line.difference)
+            table.add_row(line.what, *(shown(value, line.unit) for value in values))
+        console.print(table)
+    console.print(
+        f"{found.trades} trades in {found.seller_hours} hours: "
+        + ("reconciled to the last unit" if found.is_exact else "THE STATEMENTS DIFFER")
+    )
+    console.print(f"As a page: {out / 'reconciliation.html'}")
 
 
 def _show(

@@ -132,6 +132,8 @@ class DistrictTable(Table):
     id: Slug
     name: str
     minimum_members: int = Field(default=5, ge=5, le=255)
+    owner: Slug = "municipality"
+    """Organisation that owns it."""
     gateway: list[GatewayTable] = Field(min_length=1, max_length=64)
 
     @property

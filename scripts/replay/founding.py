@@ -28,7 +28,7 @@ from scripts.replay.gateways import GatewaySetting
 GAS = 60_000_000
 """Given instead of estimated, which halves the work of the chain; what is not used costs nothing."""
 ADMINISTRATOR, PUBLISHER, AUDITOR = "certification-body", "grid-observatory", "audit-house"
-OPERATOR, OWNER = "meter-operator", "municipality"
+OPERATOR = "meter-operator"
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Accounts:
     publisher: SigningKey = field(default_factory=SigningKey.generate)
     auditor: SigningKey = field(default_factory=SigningKey.generate)
     operator: SigningKey = field(default_factory=SigningKey.generate)
-    owner: SigningKey = field(default_factory=SigningKey.generate)
     caller: SigningKey = field(default_factory=SigningKey.generate)
     """Holds no role: finalises days and confirms, which anyone may."""
+    owners: dict[str, SigningKey] = field(default_factory=dict)
+    """Of the districts, by organisation."""
 
 
 class Founder:
@@ -69,10 +70,12 @@ class Founder:
     def register(self, config: ReplayConfig, settings: Sequence[GatewaySetting]) -> None:
         """Organisations, scheme, vintage, districts, gateways and the first boundaries."""
         accounts, platform = self.accounts, self.platform
-        self._enrol(accounts.publisher, PUBLISHER, "Grid observatory", Role.FACTOR_PUBLISHER)
-        self._enrol(accounts.auditor, AUDITOR, "Audit house", Role.AUDITOR)
-        self._enrol(accounts.operator, OPERATOR, "Meter operator", Role.METER_OPERATOR)
-        self._enrol(accounts.owner, OWNER, "Municipality", Role.DISTRICT_OWNER)
+        self.enrol(accounts.publisher, PUBLISHER, "Grid observatory", Role.FACTOR_PUBLISHER)
+        self.enrol(accounts.auditor, AUDITOR, "Audit house", Role.AUDITOR)
+        self.enrol(accounts.operator, OPERATOR, "Meter operator", Role.METER_OPERATOR)
+        for owner in dict.fromkeys(district.owner for district in config.district):
+            accounts.owners[owner] = SigningKey.generate()
+            self.enrol(accounts.owners[owner], owner, owner.replace("-", " ").title(), Role.DISTRICT_OWNER)
         scheme = scheme_of(config.scheme)
         self.do(platform.register_scheme, accounts.administrator, config.scheme.id, scheme)
         vintage = vintage_of(config.factors, config.scheme)
@@ -80,7 +83,8 @@ class Founder:
         for district in config.district:
             self._register_district(config, district, [s for s in settings if s.district is district])
 
-    def _enrol(self, key: SigningKey, organisation: str, name: str, role: Role) -> None:
+    def enrol(self, key: SigningKey, organisation: str, name: str, role: Role) -> None:
+        """Register an organisation with its one account."""
         administrator = self.accounts.administrator
         self.do(self.platform.register_organisation, administrator, organisation, name)
         self.do(self.platform.enrol, administrator, key.address, organisation, role)
@@ -94,7 +98,7 @@ class Founder:
             self.accounts.administrator,
             district.id,
             config.zone,
-            OWNER,
+            district.owner,
             OPERATOR,
             district.minimum_members,
         )

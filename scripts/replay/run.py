@@ -36,6 +36,9 @@ RELAY_TIMEOUT_S = 120.0
 LACKING_DAYS = 31
 """Factors that were not published are lacking for good 30 days after their day."""
 
+Midnight = Callable[[int], None]
+"""Told the day that begins, once the chain's clock stands at its midnight."""
+
 Progress = Callable[[int], None]
 """Told how many simulated days are done."""
 
@@ -67,11 +70,18 @@ def read_inputs(folder: Path, config: ReplayConfig) -> Inputs:
 class Replay:
     """Runs through the days in a started world."""
 
-    def __init__(self, world: World, inputs: Inputs, progress: Progress = lambda _: None) -> None:
+    def __init__(
+        self,
+        world: World,
+        inputs: Inputs,
+        progress: Progress = lambda _: None,
+        midnight: Midnight = lambda _: None,
+    ) -> None:
         self._world = world
         self._inputs = inputs
         self._config = inputs.config
         self._progress = progress
+        self._midnight = midnight
         self._chain: Chain = world.chain
         self._posted: dict[str, list[int]] = {setting.id: [] for setting in world.settings}
         self._relayed: dict[str, int] = {}
@@ -84,6 +94,7 @@ class Replay:
         ]
         first = self._config.first_day_number
         for index in range(self._config.day_count):
+            self._midnight(first + index)
             self._play_day(first + index, index)
             if index >= FINALITY_S // 86_400 and index % STEP_DAYS == 0:
                 self._advance_cases(day_start(first + index + 1))
@@ -147,6 +158,7 @@ class Replay:
             if all(self._settled(case, end_day) for case in self.cases):
                 return
             self._chain.mine(day_start(day) + SECONDS_INTO_DAY)
+            self._midnight(day)
             for _ in range(3):  # finalise more than one transaction may; then request or confirm
                 self._advance_cases(self._chain.block().time_s)
 

@@ -1,0 +1,1 @@
+"""A month of trade between the two districts of the demo, and three demand-response events."""
