@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from contracts.baseline import compute_baseline, hour_pay_micro_eur, hour_penalty_micro_eur, response_wh
 from contracts.events import Event
 from contracts.hour import first_hour
-from contracts.market_events import TradeSettled, Withdrawn
+from contracts.market_events import Deposited, TradeSettled
 from contracts.platform import Platform
 from contracts.response_events import Measured, ResponsePaid
 from contracts.settlement import BuyerHour, SettledTrade, settle
@@ -21,6 +21,10 @@ from scripts.market_demo.plan import CAPACITY_WH
 
 UNIT_ENERGY: Final = "Wh"
 UNIT_MONEY: Final = "micro-EUR"
+ENERGY, COMPENSATION, RESPONSE, PENALTY = "energy delivered", "compensation", "demand response", "penalties"
+KINDS: Final = (ENERGY, COMPENSATION, RESPONSE, PENALTY)
+"""Of money; received, or spent where negative."""
+DEPOSITS: Final = "deposits"
 
 
 class Line(NamedTuple):
@@ -85,18 +89,25 @@ class _Statement:
     attributes_out_wh: Counter[str]
     attributes_in_wh: Counter[str]
     response_wh: Counter[str]
-    earned: Counter[str]
+    money: Counter[tuple[str, str]]
+    """By organisation and kind of line."""
+
+    def book(self, kind: str, payer: str, payee: str, amount: int) -> None:
+        """Money went from one organisation to another."""
+        self.money[payee, kind] += amount
+        self.money[payer, kind] -= amount
 
 
 def reconcile(month: MarketMonth, platform: Platform, events: list[Event]) -> Reconciliation:
     """Both statements of the month, once all is settled."""
     stated = _state(month, platform)
     settled = [event for event in events if isinstance(event, TradeSettled)]
+    paid = _announced(month, events)
     lines: list[Line] = []
     for district_id in month.owner_of:
         lines += _energy_lines(month, platform, district_id, stated)
     for organisation in month.record.deposited:
-        lines += _money_lines(month, platform, organisation, events, stated)
+        lines += _money_lines(month, platform, organisation, paid, stated)
     total = platform.escrow_total_micro_eur()
     lines.append(Line("escrow", "all accounts", UNIT_MONEY, total, sum(month.record.deposited.values())))
     tokens = platform.tokens_of(platform.deployment.address("Escrow"))
@@ -115,7 +126,7 @@ def reconcile(month: MarketMonth, platform: Platform, events: list[Event]) -> Re
 
 
 def _state(month: MarketMonth, platform: Platform) -> _Statement:
-    stated = _Statement(Counter(), Counter(), Counter(), Counter(), Counter())
+    stated = _Statement(*(Counter() for _ in range(5)))
     sold_wh: Counter[tuple[str, int]] = Counter()
     terms = platform.market_terms()
     for hour in month.hours:
@@ -158,9 +169,9 @@ def _state(month: MarketMonth, platform: Platform) -> _Statement:
             counted = [hours[place] for hours in responses.values()]
             pays = hour_pay_micro_eur(price, found.terms.requested_wh, counted)
             for district_id, pay, response in zip(responses, pays, counted, strict=True):
-                net = pay - hour_penalty_micro_eur(penalty, CAPACITY_WH, response)
-                stated.earned[month.owner_of[district_id]] += net
-                stated.earned[OPERATOR] -= net
+                owner = month.owner_of[district_id]
+                stated.book(RESPONSE, OPERATOR, owner, pay)
+                stated.book(PENALTY, owner, OPERATOR, hour_penalty_micro_eur(penalty, CAPACITY_WH, response))
     return stated
 
 
@@ -168,8 +179,9 @@ def _add_trade(month: MarketMonth, stated: _Statement, item: SettledTrade) -> No
     stated.delivered_wh[month.seller] += item.delivered_wh
     stated.attributes_out_wh[month.seller] += item.attributes_wh
     stated.attributes_in_wh[month.buyer] += item.attributes_wh
-    stated.earned[month.owner_of[month.seller]] += item.to_seller_micro_eur
-    stated.earned[month.owner_of[month.buyer]] -= item.to_seller_micro_eur
+    seller, buyer = month.owner_of[month.seller], month.owner_of[month.buyer]
+    stated.book(ENERGY, buyer, seller, item.paid_micro_eur)
+    stated.book(COMPENSATION, seller, buyer, item.compensation_micro_eur)
 
 
 def _energy_lines(month: MarketMonth, platform: Platform, district_id: str, stated: _Statement) -> list[Line]:
@@ -210,33 +222,47 @@ def _energy_lines(month: MarketMonth, platform: Platform, district_id: str, stat
 
 
 def _money_lines(
-    month: MarketMonth, platform: Platform, organisation: str, events: list[Event], stated: _Statement
+    month: MarketMonth,
+    platform: Platform,
+    organisation: str,
+    paid: Counter[tuple[str, str]],
+    stated: _Statement,
 ) -> list[Line]:
-    districts = {name for name, owner in month.owner_of.items() if owner == organisation}
-    earned = 0
-    withdrawn = 0
-    for event in events:
-        if isinstance(event, TradeSettled):
-            net = event.paid - event.compensation
-            earned += net * (event.seller_district_id in districts) - net * (
-                event.buyer_district_id in districts
-            )
-        elif isinstance(event, ResponsePaid):
-            net = event.remuneration - event.penalty
-            earned += net * (event.district_id in districts) - net * (organisation == OPERATOR)
-        elif isinstance(event, Withdrawn) and event.account == organisation:
-            withdrawn += event.amount
     deposited = month.record.deposited[organisation]
     held = sum(platform.held_micro_eur(organisation, is_response) for is_response in (False, True))
-    free = platform.free_micro_eur(organisation)
+    earned = sum(stated.money[organisation, kind] for kind in KINDS)
     return [
-        Line(organisation, "earned (negative: spent)", UNIT_MONEY, earned, stated.earned[organisation]),
-        Line(organisation, "still held", UNIT_MONEY, held, 0),
-        Line(
-            organisation,
-            "free: paid in and earned",
-            UNIT_MONEY,
-            free,
-            deposited + stated.earned[organisation] - withdrawn,
+        Line(organisation, "paid in", UNIT_MONEY, paid[organisation, DEPOSITS], deposited),
+        *(
+            Line(
+                organisation,
+                f"  {kind}",
+                UNIT_MONEY,
+                paid[organisation, kind],
+                stated.money[organisation, kind],
+            )
+            for kind in KINDS
         ),
+        Line(organisation, "held", UNIT_MONEY, held, 0),
+        Line(organisation, "free", UNIT_MONEY, platform.free_micro_eur(organisation), deposited + earned),
     ]
+
+
+def _announced(month: MarketMonth, events: list[Event]) -> Counter[tuple[str, str]]:
+    """Money by organisation and kind, as the contracts announced it."""
+    paid: Counter[tuple[str, str]] = Counter()
+    for event in events:
+        if isinstance(event, Deposited):
+            paid[event.account, DEPOSITS] += event.amount
+        elif isinstance(event, TradeSettled):
+            seller, buyer = (
+                month.owner_of[name] for name in (event.seller_district_id, event.buyer_district_id)
+            )
+            for kind, amount in ((ENERGY, event.paid), (COMPENSATION, -event.compensation)):
+                paid[seller, kind] += amount
+                paid[buyer, kind] -= amount
+        elif isinstance(event, ResponsePaid):
+            for kind, amount in ((RESPONSE, event.remuneration), (PENALTY, -event.penalty)):
+                paid[month.owner_of[event.district_id], kind] += amount
+                paid[OPERATOR, kind] -= amount
+    return paid

@@ -35,9 +35,11 @@ def test_trade_and_events_reconcile_to_the_last_unit(tmp_path: Path) -> None:
     assert figures[seller, "delivered in trades"] > 0
     assert figures[seller, "certified elsewhere"] > 0
     assert figures[seller, "attributes given away"] == figures[buyer, "attributes received"] > 0
-    earned = [value for (_, what), value in figures.items() if what.startswith("earned")]
-    assert sum(earned) == 0
-    assert any(earned)
+    owners = ("hill-cooperative", "harbour-cooperative", "grid-operator")
+    for kind in ("energy delivered", "compensation", "demand response", "penalties"):
+        received = [figures[owner, kind] for owner in owners]
+        assert sum(received) == 0
+        assert any(received)
     assert figures["escrow", "all accounts"] == 600_000_000
 
     counted = defaultdict(list)
