@@ -49,7 +49,7 @@ class Founder:
     """Founds the world, and keeps the platform and the accounts for what comes later."""
 
     def __init__(self, chain: Chain, accounts: Accounts, deployment_file: Path) -> None:
-        """Create the five contracts and write the deployment file. Raises as `deploy_platform` does."""
+        """Create the contracts and write the deployment file. Raises as `deploy_platform` does."""
         self.chain = chain
         self.accounts = accounts
         deployment = deploy_platform(
