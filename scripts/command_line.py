@@ -20,6 +20,7 @@ OWNERS = {
     "certifier": "certifier.command_line",
     "plan": "optimiser.command_line",
     "dispatch": "optimiser.foresight_commands",
+    "advise": "optimiser.strategy.command_line",
     "replay": "scripts.replay.command_line",
     "demo": "scripts.replay.command_line",
     "bench": "scripts.benches.command_line",

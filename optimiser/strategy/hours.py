@@ -47,6 +47,13 @@ class Hours:
             raise AdviceInvalid("no complete hour; missing is not zero, so give a history of measured hours")
         return max(complete) + 1
 
+    def before(self, number: int) -> Hours:
+        """Those before hour `number` only. Raises AdviceInvalid when there is none."""
+        found = {each: hour for each, hour in self.by_number.items() if each < number}
+        if not found:
+            raise AdviceInvalid("no hour before what is to be forecast; give a history")
+        return Hours(found)
+
     def net_import(self) -> pd.Series[Any]:
         """Net import, Wh, of all hours from the first to the newest complete one; NaN where not complete."""
         first, end = min(self.by_number), self.end
@@ -90,8 +97,8 @@ class Hours:
 
 def parse_hours(text: str, name: str) -> Hours:
     """CSV with `time_utc` (or `start_time_utc`), `import_wh` and `export_wh` (or `net_import_wh`), and, where
-    known, `complete`, `average_factor`, `marginal_factor`, `balance_mwh_pe`, `ghg_mg`. `name` stands for it in
-    errors. Raises AdviceInvalid.
+    known, `complete`, `average_factor`, `marginal_factor`, `balance_mwh_pe`, `ghg_mg`. `name` stands for it
+    in errors. Raises AdviceInvalid.
     """
     reader = csv.DictReader(io.StringIO(text))
     columns = reader.fieldnames or []
