@@ -182,7 +182,7 @@ def test_without_a_relayer_nothing_is_carried(market: str) -> None:
         ("/market?day=2019-04-23", ["31.0", "coop-north", "Cleared"]),
         (f"/market/books/{NOON_UTC}", ["Demand and supply", "8.00", "Order book with 4 prices of demand"]),
         (f"/market/books/{NOON_UTC}?attributes=true", ["9.00"]),
-        ("/traders/west", ["Delivery of what was sold", "13.8"]),
+        ("/traders/west", ["Delivery of what was sold", "14.0"]),
         ("/accounts/coop-west", ["Brought forward", "offer of west", "settled: west delivered"]),
         ("/events", ["No event has been opened yet"]),
     ],
