@@ -151,7 +151,7 @@ def reproduce(names: list[str] | None = None) -> Iterator[Reproduction]:
     printed, reproduced = _table("printed.csv"), _table("reproduced.csv")
     for name in names or scenario_names():
         case = scenario_case(name)
-        result = plan(case, read_inputs(case, store))
+        result = plan(case, read_inputs(case, store), explained=False)
         comparisons = tuple(_compared(name, result, printed[name], reproduced[name]))
         yield Reproduction(name, case.title.partition(": ")[2], result, comparisons)
 
