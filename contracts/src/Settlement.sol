@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import { ReentrancyGuard } from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
+
 import { IClaims } from "./interfaces/IClaims.sol";
 import { IEscrow } from "./interfaces/IEscrow.sol";
 import { ILedger } from "./interfaces/ILedger.sol";
@@ -15,8 +17,8 @@ import { BilateralTrade, Cut, Order, OrderState, OrderStatus } from "./types/Tra
 
 /// @title Settlement of trades, see ISettlement
 /// @dev It calls only the platform's own contracts, none of which calls anything else than registers and balances: nobody's code runs
-/// within a settlement, and a counterparty takes its money out of Escrow itself.
-contract Settlement is ISettlement {
+/// within a settlement, and a counterparty takes its money out of Escrow itself. The guard says so once more.
+contract Settlement is ISettlement, ReentrancyGuard {
     IRegistry public immutable registry;
     ILedger public immutable ledger;
     IMarketRules public immutable rules;
@@ -120,7 +122,9 @@ contract Settlement is ISettlement {
         IClaims claims_,
         IMarket market_
     ) {
-        if (escrow_.settlement() != address(this)) revert NotNamed(address(escrow_), escrow_.settlement());
+        if (escrow_.settlement() != address(this)) {
+            revert NotNamed(address(escrow_), escrow_.settlement());
+        }
         if (claims_.settlement() != address(this)) revert NotNamed(address(claims_), claims_.settlement());
         registry = registry_;
         ledger = ledger_;
@@ -144,7 +148,7 @@ contract Settlement is ISettlement {
         Cut calldata cut,
         BilateralTrade[] calldata trades,
         Sale[] calldata sales
-    ) external returns (bool stands) {
+    ) external nonReentrant returns (bool stands) {
         Context memory c = _begin(sellerDistrictId, hour, cut);
         c.isProving = true;
         bytes32 key = keccak256(abi.encode(sellerDistrictId, hour, c.round, msg.sender));
@@ -174,6 +178,7 @@ contract Settlement is ISettlement {
     /// @inheritdoc ISettlement
     function payShares(bytes32 sellerDistrictId, uint32 hour, BilateralTrade[] calldata trades, Sale[] calldata sales)
         external
+        nonReentrant
     {
         Record storage record = records_[sellerDistrictId][hour];
         if (record.status != SettlementStatus.Proven) revert NotSettled(sellerDistrictId, hour);
@@ -206,7 +211,7 @@ contract Settlement is ISettlement {
         Cut calldata cut,
         BilateralTrade[] calldata trades,
         Sale[] calldata sales
-    ) external {
+    ) external nonReentrant {
         Context memory c = _begin(sellerDistrictId, hour, cut);
         (c.isProving, c.isPaying) = (true, true);
         Proof memory proof;
@@ -292,12 +297,9 @@ contract Settlement is ISettlement {
     // --- trades ------------------------------------------------------------------------------------------------------
 
     /// @dev Every trade that is shown, in order.
-    function _walk(
-        Context memory c,
-        Proof memory proof,
-        BilateralTrade[] calldata trades,
-        Sale[] calldata sales
-    ) private {
+    function _walk(Context memory c, Proof memory proof, BilateralTrade[] calldata trades, Sale[] calldata sales)
+        private
+    {
         for (uint256 i = 0; i < trades.length; ++i) {
             _bilateral(c, proof, trades[i]);
         }
@@ -407,8 +409,7 @@ contract Settlement is ISettlement {
         if (t.buyerId != c.buyerId) _nextBuyer(c, t.buyerId);
         if (t.withAttributes && (c.isPaying || isFollowUp)) {
             if (!c.buyerMeasured) _measureBuyer(c);
-            attributesWh =
-                TradeAmounts.attributes(deliveredWh, t.boughtBeforeWh, t.quantityWh, c.importWh, c.boughtWh);
+            attributesWh = TradeAmounts.attributes(deliveredWh, t.boughtBeforeWh, t.quantityWh, c.importWh, c.boughtWh);
             if (isFollowUp && c.isProving && attributesWh != attributesMoved[t.id]) proof.changed = true;
         }
         if (!c.isPaying) return;
@@ -474,9 +475,7 @@ contract Settlement is ISettlement {
         int256 toSeller = TradeAmounts.difference(
             t.quantityWh, formerWh, deliveredWh, t.price, TradeAmounts.shortfallRate(t.price, c.imbalance, BOND_RATE)
         );
-        emit TradeFollowedUp(
-            t.id, c.sellerId, t.buyerId, c.hour, c.round, uint32(deliveredWh), attributesWh, toSeller
-        );
+        emit TradeFollowedUp(t.id, c.sellerId, t.buyerId, c.hour, c.round, uint32(deliveredWh), attributesWh, toSeller);
         if (toSeller > 0) escrow.owe(c.buyerOrg, c.sellerOrg, uint256(toSeller));
         if (toSeller < 0) escrow.owe(c.sellerOrg, c.buyerOrg, uint256(-toSeller));
         if (attributesWh == formerAttributesWh) return;

@@ -279,8 +279,7 @@ contract AssessmentsTest is LedgerFixture {
         _move(hour, 300);
         _move(hour + 1, 1_200);
         adjust(
-            Adjustment(POOL, DAY, 2, 1, false, 0, 0, abi.encodePacked(uint8(5), measured(0, 50))),
-            _poolHours(MEASURED)
+            Adjustment(POOL, DAY, 2, 1, false, 0, 0, abi.encodePacked(uint8(5), measured(0, 50))), _poolHours(MEASURED)
         );
         assertEq(assessments.bookAdjustments(id, 2), 2);
         assertEq(assessments.adjustmentsBooked(id), 1, "the ledger's list first");

@@ -134,7 +134,11 @@ contract ClaimsTest is LedgerFixture {
         assertEq(uint256(claims.hourClaims(HARBOUR, HOUR).deliveredWh), 200, "replaced");
     }
 
-    function testFuzz_no_more_than_the_metered_net_export(uint32 externalWh, uint32 exportWh, uint32 deliveredWh) public {
+    /// forge-config: default.fuzz.runs = 128
+    /// forge-config: ci.fuzz.runs = 1000
+    function testFuzz_no_more_than_the_metered_net_export(uint32 externalWh, uint32 exportWh, uint32 deliveredWh)
+        public
+    {
         exportWh %= 100_000;
         vm.prank(owner);
         claims.declareExternal(HARBOUR, HOUR, externalWh, 0);
@@ -201,6 +205,8 @@ contract ClaimsTest is LedgerFixture {
         assertEq(claims.changeCount(HILL), 0, "still open there");
     }
 
+    /// forge-config: default.fuzz.runs = 128
+    /// forge-config: ci.fuzz.runs = 1000
     function testFuzz_words_hold_the_lanes_in_order(uint32 externalWh, uint32 movedWh, uint32 responseWh) public {
         vm.prank(owner);
         claims.declareExternal(HARBOUR, HOUR, externalWh, 0);

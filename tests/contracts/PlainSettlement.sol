@@ -31,7 +31,8 @@ library PlainSettlement {
             for (uint256 i = 0; i < count; ++i) {
                 if (taken[i]) continue;
                 uint256 fraction = quantities[i] * availableWh % soldWh;
-                bool better = best == count || fraction > bestFraction || (fraction == bestFraction && ids[i] < ids[best]);
+                bool better =
+                    best == count || fraction > bestFraction || (fraction == bestFraction && ids[i] < ids[best]);
                 if (better) (best, bestFraction) = (i, fraction);
             }
             taken[best] = true;

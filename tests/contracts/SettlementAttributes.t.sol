@@ -75,7 +75,11 @@ contract SettlementAttributesTest is SettlementFixture {
     }
 
     /// Two sellers to one buyer: the parts of its import are by place, so that it does not matter who settles first.
-    function testFuzz_two_sellers_to_one_buyer(uint16 imported, uint16 first, uint16 second, bool otherWayRound) public {
+    /// forge-config: default.fuzz.runs = 48
+    /// forge-config: ci.fuzz.runs = 400
+    function testFuzz_two_sellers_to_one_buyer(uint16 imported, uint16 first, uint16 second, bool otherWayRound)
+        public
+    {
         (uint32 a, uint32 b) = (uint32(first) + 1, uint32(second) + 1);
         BilateralTrade[] memory one = _trade(HARBOUR, HILL, a);
         BilateralTrade[] memory two = _trade(VALLEY, HILL, b);
@@ -110,6 +114,8 @@ contract SettlementAttributesTest is SettlementFixture {
     }
 
     /// The netting loophole: a plant and its consumers, split in two districts, have together what one district would have.
+    /// forge-config: default.fuzz.runs = 48
+    /// forge-config: ci.fuzz.runs = 400
     function testFuzz_two_districts_gain_nothing_over_one(uint16 produced, uint16 consumed) public {
         (bytes32 plant, bytes32 town) = (_assess(HARBOUR), _assess(HILL));
         uint256 least = produced < consumed ? produced : consumed;

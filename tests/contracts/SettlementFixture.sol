@@ -167,8 +167,7 @@ abstract contract SettlementFixture is LedgerFixture {
         uint256 nonce = vm.getNonce(address(this));
         address marketAt = vm.computeCreateAddress(address(this), nonce + 2);
         address settlementAt = vm.computeCreateAddress(address(this), nonce + 3);
-        result =
-            IClaims(deploy("Claims", abi.encode(registry, ledger, rules, marketAt, settlementAt, flexibility)));
+        result = IClaims(deploy("Claims", abi.encode(registry, ledger, rules, marketAt, settlementAt, flexibility)));
         escrow = IEscrow(deploy("Escrow", abi.encode(token, registry, marketAt, settlementAt, flexibility)));
         market = new MarketDouble(registry, escrow, result, BETA);
         settlement =

@@ -46,9 +46,7 @@ contract SettlementFollowUpTest is SettlementFixture {
         adjustHour(HARBOUR, HOUR, 1, 1_000, 0);
         assertEq(freeOf(owners[0]), 100_000, "an adjustment pays nothing by itself");
         vm.expectEmit(address(settlement));
-        emit ISettlement.TradeFollowedUp(
-            market.hashTrade(trades[0]), HARBOUR, HILL, HOUR, 2, 0, 0, -100_000 - 50_000
-        );
+        emit ISettlement.TradeFollowedUp(market.hashTrade(trades[0]), HARBOUR, HILL, HOUR, 2, 0, 0, -100_000 - 50_000);
         _follow();
         assertEq(freeOf(owners[0]), -50_000);
         adjustHour(HARBOUR, HOUR, 2, 0, 1_000);

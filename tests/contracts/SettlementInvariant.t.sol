@@ -206,15 +206,12 @@ contract SettlementHandler is MarketFixture {
             return;
         }
         uint256 availableWh = certifiedWh(d);
-        (uint256[] memory delivered, Cut memory cut) =
-            PlainSettlement.shares(shown.quantities, shown.ids, availableWh);
+        (uint256[] memory delivered, Cut memory cut) = PlainSettlement.shares(shown.quantities, shown.ids, availableWh);
         if (delivered[0] < shown.quantities[0]) ++shortfalls;
         bool atOnce = (seed >> 16) % 2 == 0;
         bytes memory data = atOnce
             ? abi.encodeCall(settlement.settle, (districts[d], HOUR, cut, shown.trades, shown.sales))
-            : abi.encodeCall(
-                settlement.proveShares, (districts[d], HOUR, cut, shown.trades, shown.sales)
-            );
+            : abi.encodeCall(settlement.proveShares, (districts[d], HOUR, cut, shown.trades, shown.sales));
         (bool accepted, bytes memory reason) = address(settlement).call(data);
         if (!accepted) {
             // The only reason that may be: there is nothing to follow up.
@@ -266,7 +263,8 @@ contract SettlementHandler is MarketFixture {
         private
         pure
     {
-        (shown.ids[index], shown.quantities[index], shown.prices[index], shown.buyers[index]) = (id, quantityWh, price, buyer);
+        (shown.ids[index], shown.quantities[index], shown.prices[index], shown.buyers[index]) =
+        (id, quantityWh, price, buyer);
     }
 
     function _tradesOf(bytes32 seller) private view returns (BilateralTrade[] memory list) {
@@ -419,9 +417,8 @@ contract SettlementHandler is MarketFixture {
             if (shown.ids.length == 0) continue;
             (uint256[] memory delivered,) = PlainSettlement.shares(shown.quantities, shown.ids, certifiedWh(d));
             for (uint256 i = 0; i < delivered.length; ++i) {
-                int256 gain = PlainSettlement.toSeller(
-                    shown.quantities[i], delivered[i], shown.prices[i], IMBALANCE, BOND
-                );
+                int256 gain =
+                    PlainSettlement.toSeller(shown.quantities[i], delivered[i], shown.prices[i], IMBALANCE, BOND);
                 expected[d] += gain;
                 expected[_indexOf(shown.buyers[i])] -= gain;
             }

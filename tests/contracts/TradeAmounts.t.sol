@@ -42,9 +42,8 @@ contract TradeAmountsTest is ForgeTest {
                 if (offer.fillWh - offer.placeWh < quantityWh) quantityWh = offer.fillWh - offer.placeWh;
                 uint256 deliveredWh = TradeAmounts.delivered(quantityWh, bytes32(r), availableWh, soldWh, cut);
                 if (deliveredWh > quantityWh) deliveredWh = quantityWh;
-                TradeAmounts.Amounts memory a = TradeAmounts.settle(
-                    bid.placeWh, offer.placeWh, quantityWh, deliveredWh, price, rate, bondRate
-                );
+                TradeAmounts.Amounts memory a =
+                    TradeAmounts.settle(bid.placeWh, offer.placeWh, quantityWh, deliveredWh, price, rate, bondRate);
                 // Below 2**64 each: a difference that wrapped around would be far above.
                 require((a.paid | a.refunded | a.compensation | a.bondReturned) >> 64 == 0, "negative");
                 bid.held -= a.paid + a.refunded;
@@ -79,7 +78,9 @@ contract TradeAmountsTest is ForgeTest {
         assertEq(TradeAmounts.shortfallRate(100_000, 109_999, 500_000), 10_000, "a tenth");
         assertEq(TradeAmounts.shortfallRate(100_000, 0, 500_000), 10_000, "imbalance is cheap");
         assertEq(TradeAmounts.shortfallRate(100_000, 900_000, 500_000), 500_000, "the bond");
-        assertEq(TradeAmounts.shortfallRate(5_000_000, 0, 500_000), 500_000, "at ten times the bond rate a tenth is all");
+        assertEq(
+            TradeAmounts.shortfallRate(5_000_000, 0, 500_000), 500_000, "at ten times the bond rate a tenth is all"
+        );
         assertEq(TradeAmounts.shortfallRate(0, 0, 500_000), 0, "for nothing");
         assertEq(TradeAmounts.shortfallRate(9, 0, 500_000), 0, "rounded down");
     }

@@ -76,10 +76,7 @@ library HourBalance {
     {
         unchecked {
             int256 movedInWh = _least(d.attributesInWh, importWh);
-            return
-                (
-                    _positive(exportWh - d.attributesOutWh), importWh - movedInWh, _positive(importLoadWh - movedInWh)
-                );
+            return (_positive(exportWh - d.attributesOutWh), importWh - movedInWh, _positive(importLoadWh - movedInWh));
         }
     }
 

@@ -47,13 +47,11 @@ library TradeAmounts {
     /// @notice What moves with its attributes: at most the trade's part of the buyer's net import, by its place in all that the
     /// buyer bought with attributes.
     /// @param boughtWh all of it; more than 0
-    function attributes(
-        uint256 deliveredWh,
-        uint256 beginWh,
-        uint256 quantityWh,
-        uint256 importWh,
-        uint256 boughtWh
-    ) internal pure returns (uint256 partWh) {
+    function attributes(uint256 deliveredWh, uint256 beginWh, uint256 quantityWh, uint256 importWh, uint256 boughtWh)
+        internal
+        pure
+        returns (uint256 partWh)
+    {
         partWh = importWh * (beginWh + quantityWh) / boughtWh - importWh * beginWh / boughtWh;
         if (partWh > deliveredWh) partWh = deliveredWh;
     }
