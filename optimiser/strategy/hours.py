@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from contracts.hour import HOUR_S, TimeInvalid, hour_of_day, parse_hour_utc
+from contracts.hour import HOUR_S, HOURS_PER_DAY, TimeInvalid, parse_hour_utc
 from optimiser.strategy.reason import AdviceInvalid
 from optimiser.strategy.standing import GhgRates
 
 TIMES = ("start_time_utc", "time_utc")
 FACTOR_DAYS = 30
 """So many days of one clock hour stand for the factor of a coming hour, with their least favourable value."""
-HOURS_PER_DAY = 24
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,9 @@ class Hours:
         return min(found[:FACTOR_DAYS], default=None)
 
     def _alike(self, number: int) -> list[Hour]:
-        alike = (n for n in self.by_number if n < number and hour_of_day(n) == hour_of_day(number))
-        return [self.by_number[n] for n in sorted(alike, reverse=True)]
+        """Known hours of the same clock hour before it, the newest first."""
+        earlier = range(number - HOURS_PER_DAY, min(self.by_number) - 1, -HOURS_PER_DAY)
+        return [self.by_number[n] for n in earlier if n in self.by_number]
 
     def ghg_rates(self) -> GhgRates:
         """From the hours that only exported or only imported; kg per kWh_PE is mg per mWh_PE."""
