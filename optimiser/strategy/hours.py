@@ -28,6 +28,7 @@ class Hour:
     average_factor: int | None
     """Permille: mWh_PE per Wh."""
     marginal_factor: int | None
+    """What export weighs: the scheme's factor for export where it has one of its own."""
     balance_mwh_pe: int | None
     ghg_mg: int | None
 
@@ -136,8 +137,10 @@ def _hour(row: dict[str, str], place: str) -> Hour:
         net = None if imported is None or exported is None else imported - exported
     if (row.get("complete") or "true").strip().lower() not in ("true", "1"):
         net = None
-    average, marginal = (
+    average, marginal, export = (
         whole(column if column in row else f"{column}_permille")
-        for column in ("average_factor", "marginal_factor")
+        for column in ("average_factor", "marginal_factor", "export_factor")
     )
-    return Hour(net, average, marginal, whole("balance_mwh_pe"), whole("ghg_mg"))
+    return Hour(
+        net, average, marginal if export is None else export, whole("balance_mwh_pe"), whole("ghg_mg")
+    )
