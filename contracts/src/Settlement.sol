@@ -142,6 +142,8 @@ contract Settlement is ISettlement, ReentrancyGuard {
     // --- shares and payment ------------------------------------------------------------------------------------------
 
     /// @inheritdoc ISettlement
+    /// @dev A proof pays nothing: it calls views until the claims are booked.
+    // slither-disable-next-line reentrancy-no-eth,reentrancy-benign
     function proveShares(
         bytes32 sellerDistrictId,
         uint32 hour,
@@ -161,8 +163,8 @@ contract Settlement is ISettlement, ReentrancyGuard {
         if (proof.steps == 0) proof.commitment = commitment;
         else if (proof.commitment != commitment) revert CutChanged(proof.commitment);
 
-        _walk(c, proof, trades, sales);
         steps_[key][proof.steps] = keccak256(abi.encode(trades, sales));
+        _walk(c, proof, trades, sales);
         emit SettlementStep(sellerDistrictId, hour, c.round, msg.sender, proof.steps, c.trades);
         ++proof.steps;
         stands = proof.shownWh == c.soldWh;
@@ -205,6 +207,8 @@ contract Settlement is ISettlement, ReentrancyGuard {
     }
 
     /// @inheritdoc ISettlement
+    /// @dev Whether the cut is right shows after the last trade, so that the record is written then.
+    // slither-disable-next-line reentrancy-no-eth
     function settle(
         bytes32 sellerDistrictId,
         uint32 hour,
@@ -297,6 +301,7 @@ contract Settlement is ISettlement, ReentrancyGuard {
     // --- trades ------------------------------------------------------------------------------------------------------
 
     /// @dev Every trade that is shown, in order.
+    // slither-disable-next-line reentrancy-no-eth
     function _walk(Context memory c, Proof memory proof, BilateralTrade[] calldata trades, Sale[] calldata sales)
         private
     {
@@ -455,12 +460,12 @@ contract Settlement is ISettlement, ReentrancyGuard {
             amounts.refunded,
             amounts.compensation
         );
+        if (attributesWh != 0) attributesMoved[t.id] = attributesWh;
         if (amounts.paid != 0) escrow.pay(c.buyerOrg, c.sellerOrg, amounts.paid);
         if (amounts.refunded != 0) escrow.unhold(c.buyerOrg, amounts.refunded);
         if (amounts.compensation != 0) escrow.pay(c.sellerOrg, c.buyerOrg, amounts.compensation);
         if (!t.withAttributes) return;
         if (attributesWh != 0) {
-            attributesMoved[t.id] = attributesWh;
             claims.moveAttributes(c.sellerId, t.buyerId, c.hour, int64(uint64(attributesWh)));
         }
         // After the move: what moves while something is open is no change of a final day.
@@ -476,10 +481,10 @@ contract Settlement is ISettlement, ReentrancyGuard {
             t.quantityWh, formerWh, deliveredWh, t.price, TradeAmounts.shortfallRate(t.price, c.imbalance, BOND_RATE)
         );
         emit TradeFollowedUp(t.id, c.sellerId, t.buyerId, c.hour, c.round, uint32(deliveredWh), attributesWh, toSeller);
+        if (attributesWh != formerAttributesWh) attributesMoved[t.id] = attributesWh;
         if (toSeller > 0) escrow.owe(c.buyerOrg, c.sellerOrg, uint256(toSeller));
         if (toSeller < 0) escrow.owe(c.sellerOrg, c.buyerOrg, uint256(-toSeller));
         if (attributesWh == formerAttributesWh) return;
-        attributesMoved[t.id] = attributesWh;
         claims.moveAttributes(
             c.sellerId, t.buyerId, c.hour, int64(uint64(attributesWh)) - int64(uint64(formerAttributesWh))
         );
