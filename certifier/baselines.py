@@ -58,7 +58,7 @@ def event_days(connection: Connection, district_id: str, decided_by_s: int) -> l
         .join(enrolled, enrolled.c.event_id == opened.c.event_id)
         .outerjoin(ends, (ends.c.event_id == opened.c.event_id) & (ends.c.kind == "withdrawn"))
         .where(enrolled.c.district_id == district_id, ends.c.kind.is_(None))
-        .where(opened.c.enrol_until <= decided_by_s)
+        .where(opened.c.enrol_until < decided_by_s)
     ).scalars()
     return [day_of_hour(hour) for hour in hours]
 

@@ -337,7 +337,7 @@ contract Flexibility is IFlexibility {
         uint256[] storage list = dayEvents_[districtId][day];
         for (uint256 i = 0; i < list.length; ++i) {
             Record storage record = events_[list[i]];
-            if (!record.isWithdrawn && record.terms.enrolUntil <= decidedBy) return true;
+            if (!record.isWithdrawn && record.terms.enrolUntil < decidedBy) return true;
         }
         return false;
     }

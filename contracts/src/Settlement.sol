@@ -60,6 +60,9 @@ contract Settlement is ISettlement, ReentrancyGuard {
         bool changed;
     }
 
+    /// @dev Paying a trade costs up to 80,000 gas, so that every proven step can be paid in one transaction: else nobody could ever.
+    uint256 private constant MOST_TRADES_PER_STEP = 150;
+
     /// @dev What all trades of a call have in common; the last buyer and the books' prices are kept between trades.
     struct Context {
         bytes32 sellerId;
@@ -165,6 +168,7 @@ contract Settlement is ISettlement, ReentrancyGuard {
 
         steps_[key][proof.steps] = keccak256(abi.encode(trades, sales));
         _walk(c, proof, trades, sales);
+        if (c.trades > MOST_TRADES_PER_STEP) revert StepSize(c.trades, MOST_TRADES_PER_STEP);
         emit SettlementStep(sellerDistrictId, hour, c.round, msg.sender, proof.steps, c.trades);
         ++proof.steps;
         stands = proof.shownWh == c.soldWh;
@@ -533,6 +537,11 @@ contract Settlement is ISettlement, ReentrancyGuard {
             paid: record.paid,
             cut: _cut(sellerDistrictId, hour, record.round, record.hasCut)
         });
+    }
+
+    /// @inheritdoc ISettlement
+    function mostTradesPerStep() external pure returns (uint256) {
+        return MOST_TRADES_PER_STEP;
     }
 
     /// @inheritdoc ISettlement

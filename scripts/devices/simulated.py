@@ -62,6 +62,7 @@ class SimulatedDevice:
         self._posted_wh = {"supply_wh": 0, "draw_wh": 0}
         self._commands: dict[int, Command] = {}
         self._changed = threading.Condition()
+        self._unposted: list[dict[str, object]] = []
         self._refused: list[str] = []
         self._device = Device(
             url,
@@ -98,12 +99,8 @@ class SimulatedDevice:
         with self._changed:
             return self._changed.wait_for(there, timeout_s)
 
-    def advance(self, until_s: int, timeout_s: float = 20.0) -> None:
-        """Let time pass until a full quarter-hour; returns when the gateway has the readings.
-
-        Raises ReadingRefused, and ReceiptsMissing while no gateway takes them.
-        """
-        readings = []
+    def work(self, until_s: int) -> None:
+        """Let the device's time pass until a full quarter-hour."""
         while self._now_s < until_s:
             start_s, energy_wh, asked = self._now_s, 0.0, self.command(self._now_s)
             while self._now_s < start_s + INTERVAL_S:
@@ -111,10 +108,18 @@ class SimulatedDevice:
             power_w = energy_wh * 3600 / INTERVAL_S
             asked_w = None if asked is None else asked.setpoint_w
             self.done.append(Done(start_s, asked_w, power_w, self.model.readout()))
-            readings.append(self._read_meter(start_s))
-        if readings:
+            self._unposted.append(self._read_meter(start_s))
+
+    def post(self, timeout_s: float = 20.0) -> None:
+        """Post what was metered since the last time; returns when the gateway has it.
+
+        Raises ReadingRefused, and ReceiptsMissing while no gateway takes them.
+        """
+        if self._unposted:
             name = format_time_utc(self._now_s)
-            self._device.publish(name, json.dumps({"id": name, "readings": readings}).encode())
+            message = {"id": name, "readings": self._unposted}
+            self._unposted = []
+            self._device.publish(name, json.dumps(message).encode())
             self._declare()
             self._device.wait(timeout_s)
         if self._refused:

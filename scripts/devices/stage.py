@@ -156,9 +156,12 @@ class Stage:
 
         Raises ReadingRefused and ReceiptsMissing.
         """
+        for device in self.devices.values():
+            device.work(until_s)
+        # Not before: what the gateway sends for the time to come finds devices that are there already.
         self.pass_time(until_s)
         for device in self.devices.values():
-            device.advance(until_s, TIMEOUT_S)
+            device.post(TIMEOUT_S)
 
     def _configure(self) -> Path:
         folder = self.folder

@@ -409,6 +409,11 @@ contract SettlementTest is SettlementFixture {
         toFinality();
         Cut memory cut = _medianCut(ids, 1_000);
         Sale[] memory sales = new Sale[](1);
+        // A step that nobody could pay would lock the hour for ever.
+        assertEq(settlement.mostTradesPerStep(), 150);
+        sales[0] = Sale(offer, _slice(bids, 0, 151));
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.StepSize.selector, 151, 150));
+        settlement.proveShares(HARBOUR, HOUR, cut, none(), sales);
         for (uint256 step = 0; step < 10; ++step) {
             sales[0] = Sale(offer, _slice(bids, 150 * step, 150));
             assertTrue(settlement.proveShares(HARBOUR, HOUR, cut, none(), sales) == (step == 9));

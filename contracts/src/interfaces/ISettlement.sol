@@ -101,6 +101,8 @@ interface ISettlement {
     error CutChanged(bytes32 expected);
     error WrongCut(uint256 chosen, uint256 expected);
     error WrongStep(bytes32 expected, bytes32 shown);
+    /// @notice A step shows more trades than can be paid in one transaction.
+    error StepSize(uint256 shown, uint256 most);
     /// @notice Escrow or Claims was deployed for another settlement.
     error NotNamed(address by, address named);
 
@@ -139,6 +141,9 @@ interface ISettlement {
 
     /// @notice Attributes that moved with a settled trade, Wh.
     function attributesMoved(bytes32 tradeId) external view returns (uint32);
+
+    /// @notice The most trades that one step of a proof shows.
+    function mostTradesPerStep() external view returns (uint256);
 
     /// @notice Whether nothing of the hour remains to be settled: nothing sold, or settled.
     function isSettled(bytes32 sellerDistrictId, uint32 hour) external view returns (bool);
