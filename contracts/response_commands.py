@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.event_commands import add_commands
+
 if TYPE_CHECKING:
     from contracts.baseline import Baseline
 
@@ -34,9 +36,7 @@ class Direction(StrEnum):
     INCREASE = "increase"
 
 
-@dr.callback()
-def _dr() -> None:
-    """Keeps the name of a command even while there is only one."""
+add_commands(dr)
 
 
 @dr.command()

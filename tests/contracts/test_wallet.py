@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from contracts.chain import Chain
+from contracts.contract_calls import Role
 from contracts.escrow_commands import commands
 from contracts.key import SigningKey
+from contracts.response_commands import commands as response_commands
 from contracts.split import Split
 from contracts.wallet import Wallet, WalletRefused
 from tests.contracts.nodes import EmbeddedNode
@@ -60,6 +63,42 @@ def test_what_cannot_be_done_is_refused_with_the_reason(town: Town) -> None:
     assert (wallet.tokens, wallet.free("owner")) == state
     with pytest.raises(WalletRefused, match=r"no answer from http://127\.0\.0\.1:1"):
         Wallet(platform.deployment, OWNER, "http://127.0.0.1:1")
+
+
+def test_a_grid_operator_opens_an_event_and_a_district_is_told_why_it_cannot_enrol(
+    town: Town, tmp_path: Path
+) -> None:
+    platform, operator = town.platform, SigningKey.generate()
+    town.do(platform.register_organisation(ADMIN, "grid", "Grid", gas=GAS))
+    town.do(platform.enrol(ADMIN, operator.address, "grid", Role.GRID_OPERATOR, gas=GAS))
+    town.do(platform.register_district(ADMIN, "south", "zone", "owner", "operator", 5, gas=GAS))
+    mint(town, operator, TOKENS)
+    Wallet(platform.deployment, operator).deposit("grid", TOKENS)
+    (tmp_path / "password").write_text("secret\n")
+    platform.deployment.save(tmp_path / "deployment.json")
+    for name, key in (("operator", operator), ("owner", OWNER)):
+        key.save(tmp_path / f"{name}.json", "secret", 4096)
+
+    def run(name: str, *arguments: str) -> Result:
+        account = ["--key", str(tmp_path / f"{name}.json"), "--password-file", str(tmp_path / "password")]
+        place = ["--deployment", str(tmp_path / "deployment.json")]
+        return CliRunner().invoke(response_commands, ["dr", *arguments, *account, *place])
+
+    asked = ["open", "zone", "2019-01-15T17:00:00Z", "--hours", "2", "--requested-wh", "8000"]
+    asked += ["--price", "200000", "--penalty", "300000", "--enrol-until", "2019-01-15T12:00:00Z"]
+    opened = run("operator", *asked, "--json")
+    assert opened.exit_code == 0, opened.output
+    assert json.loads(opened.output) == {"event_id": 1, "budget_micro_eur": 3_200_000}
+    found = platform.response_event(1)
+    assert (found.operator_org, found.terms.requested_wh, found.terms.hour_count) == ("grid", 8000, 2)
+    assert platform.held_micro_eur("grid", is_response=True) == 3_200_000
+
+    stranger = run("owner", *asked)
+    assert (stranger.exit_code, "ped dr open: NotGridOperator" in stranger.output) == (1, True)
+    refused = run("owner", "enrol", "1", "south", "4000")
+    assert refused.exit_code == 1
+    assert "ped dr enrol: TooFewBaselineDays" in refused.output
+    assert "UnknownEvent" in run("owner", "enrol", "2", "south", "4000").output
 
 
 def test_a_member_takes_its_share(town: Town) -> None:
