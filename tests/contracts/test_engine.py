@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from contracts.chain import BlockUnknown, Chain, ChainUnavailable, RpcFailed
+from contracts.errors import ContractError
 from contracts.keccak import keccak
 from contracts.proven_state import ProofInvalid, ProvenState
 from contracts.transaction import signed_transaction
@@ -224,7 +225,9 @@ def conversation(chain: Chain) -> list[Any]:
             proof = chain.request("eth_getProof", sample.address, slots, "latest")
         sent.append(chain.wait(sample.send(*call, gas=400_000)))
     chain.set_next_block_time(GENESIS + 6_000)
-    chain.send_data(key(1), sample.address, sample.interface.encode_call("add", [5000, b""]), gas=100_000)
+    refused = sample.interface.encode_call("add", [5000, b""])
+    with pytest.raises(ContractError):
+        chain.wait(chain.send_data(key(1), sample.address, refused, gas=100_000))
     answers: list[Any] = [sample.address, [receipt.gas_used for receipt in sent]]
     # The state also holds anvil's own accounts, so the account's path differs; the storage trie is the same.
     answers.append(
