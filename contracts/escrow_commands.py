@@ -7,31 +7,32 @@ from typing import Annotated, Any
 
 import typer
 
+from contracts.account_options import (
+    DEFAULT_DEPLOYMENT,
+    DeploymentFile,
+    Json,
+    Key,
+    PasswordFile,
+    load_account,
+)
+
 commands = typer.Typer()
 escrow = typer.Typer(help="An organisation's money for trades and demand response.", no_args_is_help=True)
 commands.add_typer(escrow, name="escrow")
 
-_Deployment = Annotated[Path, typer.Option("--deployment", help="Deployment file.", metavar="FILE")]
-_Key = Annotated[
-    Path, typer.Option("--key", help="Keystore of an account of the organisation.", metavar="FILE")
-]
-_Password = Annotated[Path, typer.Option("--password-file", help="Its password.", metavar="FILE")]
 _Organisation = Annotated[str, typer.Option("--organisation", help="Whose account in the escrow.")]
 _Amount = Annotated[int, typer.Option("--micro-eur", min=1, help="Amount in micro-euro (1 EUR = 1000000).")]
 _Node = Annotated[str | None, typer.Option("--rpc", help="Another node than the deployment's.")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of sentences.")]
-_DEPLOYMENT = Path("deployment.json")
 
 
 def _wallet(command: str, deployment: Path, key: Path, password_file: Path, rpc: str | None) -> Any:
-    from contracts.deployment import Deployment, DeploymentInvalid
-    from contracts.key import KeystoreInvalid, SigningKey
-    from contracts.keystore import PasswordMissing, read_secret
+    from contracts.deployment import DeploymentInvalid
+    from contracts.key import KeystoreInvalid
+    from contracts.keystore import PasswordMissing
     from contracts.wallet import Wallet, WalletRefused
 
     try:
-        signer = SigningKey.load(key, read_secret(password_file, None, "the keystore's password"))
-        return Wallet(Deployment.load(deployment), signer, rpc)
+        return Wallet(*load_account(deployment, key, password_file), rpc)
     except (DeploymentInvalid, KeystoreInvalid, PasswordMissing, WalletRefused, OSError) as problem:
         sys.exit(f"ped escrow {command}: {problem}")
 
@@ -64,11 +65,11 @@ def _eur(micro_eur: int) -> str:
 @escrow.command()
 def account(
     organisation: _Organisation,
-    key: _Key,
-    password_file: _Password,
-    deployment: _Deployment = _DEPLOYMENT,
+    key: Key,
+    password_file: PasswordFile,
+    deployment: DeploymentFile = DEFAULT_DEPLOYMENT,
     rpc: _Node = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Show what the organisation has in the escrow, free and held, and the tokens beside it."""
     _tell(_wallet("account", deployment, key, password_file, rpc), organisation, as_json)
@@ -78,11 +79,11 @@ def account(
 def deposit(
     organisation: _Organisation,
     micro_eur: _Amount,
-    key: _Key,
-    password_file: _Password,
-    deployment: _Deployment = _DEPLOYMENT,
+    key: Key,
+    password_file: PasswordFile,
+    deployment: DeploymentFile = DEFAULT_DEPLOYMENT,
     rpc: _Node = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Pay tokens of the key's address in to the organisation's account."""
     from contracts.wallet import WalletRefused
@@ -99,15 +100,15 @@ def deposit(
 def withdraw(
     organisation: _Organisation,
     micro_eur: _Amount,
-    key: _Key,
-    password_file: _Password,
+    key: Key,
+    password_file: PasswordFile,
     to: Annotated[
         str | None,
         typer.Option(help="Address that gets the tokens; by default the key's.", metavar="ADDRESS"),
     ] = None,
-    deployment: _Deployment = _DEPLOYMENT,
+    deployment: DeploymentFile = DEFAULT_DEPLOYMENT,
     rpc: _Node = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> None:
     """Send free money of the organisation to an address."""
     from contracts.wallet import WalletRefused

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.account_options import (
+    DEFAULT_DEPLOYMENT,
+    DeploymentFile,
+    Json,
+    Key,
+    PasswordFile,
+    load_account,
+)
+
 if TYPE_CHECKING:
     from contracts.events import Event
     from contracts.platform import Platform
-
-_Key = Annotated[Path, typer.Option("--key", help="Keystore of the account.", metavar="FILE")]
-_Password = Annotated[Path, typer.Option("--password-file", help="Its password.", metavar="FILE")]
-_Deployment = Annotated[Path, typer.Option("--deployment", help="Deployment file.", metavar="FILE")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of a sentence.")]
-_DEPLOYMENT = Path("deployment.json")
 
 
 def add_commands(dr: typer.Typer) -> None:
@@ -35,16 +38,16 @@ def open_event(
     price: Annotated[int, typer.Option(help="Micro-euro per delivered kWh.", min=0)],
     penalty: Annotated[int, typer.Option(help="Micro-euro per kWh missing; at least the price.", min=0)],
     enrol_until: Annotated[str, typer.Option(help="Districts enrol until then, ISO 8601.", metavar="TIME")],
-    key: _Key,
-    password_file: _Password,
+    key: Key,
+    password_file: PasswordFile,
     hours: Annotated[int, typer.Option(help="Number of consecutive hours.", min=1, max=24)] = 1,
     notice_minutes: Annotated[
         int, typer.Option(help="At least so long between the end of enrolment and the start.", min=0)
     ] = 60,
     increase: Annotated[bool, typer.Option(help="Ask for more net import instead of less.")] = False,
     high_5_of_10: Annotated[bool, typer.Option(help="This baseline instead of 10_of_10.")] = False,
-    deployment: _Deployment = _DEPLOYMENT,
-    as_json: _Json = False,
+    deployment: DeploymentFile = DEFAULT_DEPLOYMENT,
+    as_json: Json = False,
 ) -> None:
     """Open an event; its whole budget is held of your organisation's money (`ped escrow deposit`)."""
     from contracts.hour import TimeInvalid, parse_hour_utc, parse_time_utc
@@ -78,10 +81,10 @@ def enrol(
     event: Annotated[int, typer.Argument(help="Number of the event.")],
     district: Annotated[str, typer.Argument(help="District that takes part.")],
     capacity_wh: Annotated[int, typer.Argument(help="Wh that it delivers in each hour.", min=1)],
-    key: _Key,
-    password_file: _Password,
-    deployment: _Deployment = _DEPLOYMENT,
-    as_json: _Json = False,
+    key: Key,
+    password_file: PasswordFile,
+    deployment: DeploymentFile = DEFAULT_DEPLOYMENT,
+    as_json: Json = False,
 ) -> None:
     """Enrol a district of yours; the greatest possible penalty is held of its owner's money."""
     from contracts.response_events import Enrolled
@@ -114,16 +117,15 @@ def _send(
     command: str, deployment: Path, key: Path, password_file: Path, call: "Callable[[Platform, Any], bytes]"
 ) -> "list[Event]":
     from contracts.chain import Chain, ChainUnavailable, RpcFailed, TransactionPending
-    from contracts.deployment import Deployment, DeploymentInvalid
+    from contracts.deployment import DeploymentInvalid
     from contracts.errors import ContractError
-    from contracts.key import KeystoreInvalid, SigningKey
-    from contracts.keystore import PasswordMissing, read_secret
+    from contracts.key import KeystoreInvalid
+    from contracts.keystore import PasswordMissing
     from contracts.platform import Platform
     from contracts.slug import IdentifierInvalid
 
     try:
-        found = Deployment.load(deployment)
-        signer = SigningKey.load(key, read_secret(password_file, None, "the keystore's password"))
+        found, signer = load_account(deployment, key, password_file)
         platform = Platform(Chain(found.rpc_url), found)
         return platform.events(platform.chain.wait(call(platform, signer)).logs)
     except (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -63,6 +64,19 @@ def _cursor(place: tuple[int, int]) -> str:
     return f"{place[0]}-{place[1]}"
 
 
+def _placed_page(
+    request: Request,
+    connection: Connection,
+    model: type[answers.Item],
+    found: Sequence[tuple[tuple[int, int], answers.Item]],
+    limit: int,
+    format_: str | None,
+) -> Response:
+    """A page of items that come with their places on the chain, one more than `limit` where there are."""
+    following = _cursor(found[limit - 1][0]) if len(found) > limit else None
+    return answers.page(request, connection, model, [item for _, item in found[:limit]], format_, following)
+
+
 @router.get("/market", response_model=MarketTerms)
 def show_market(connection: Read) -> Response:
     """The market's rules, and what orders are signed for."""
@@ -100,9 +114,7 @@ def list_book_orders(
     """The book's orders in the order of their recording, cancelled ones included."""
     number = book_number(_hour(hour), attributes)
     found = market_queries.book_orders(connection, number, place_of(cursor), limit + 1)
-    following = _cursor(found[limit - 1][0]) if len(found) > limit else None
-    items = [order for _, order in found[:limit]]
-    return answers.page(request, connection, Order, items, format_, following)
+    return _placed_page(request, connection, Order, found, limit, format_)
 
 
 @router.get(
@@ -160,9 +172,7 @@ def list_district_orders(
     districts.require_district(connection, district_id)
     span = _span(connection, from_, to)
     found = market_queries.district_orders(connection, district_id, *span, place_of(cursor), limit + 1)
-    following = _cursor(found[limit - 1][0]) if len(found) > limit else None
-    items = [order for _, order in found[:limit]]
-    return answers.page(request, connection, Order, items, format_, following)
+    return _placed_page(request, connection, Order, found, limit, format_)
 
 
 @router.get(
@@ -201,9 +211,7 @@ def list_settlements(
     districts.require_district(connection, district_id)
     span = _span(connection, from_, to)
     found = market_queries.settled_trades(connection, district_id, *span, place_of(cursor), limit + 1)
-    following = _cursor(found[limit - 1][0]) if len(found) > limit else None
-    items = [trade for _, trade in found[:limit]]
-    return answers.page(request, connection, SettledTrade, items, format_, following)
+    return _placed_page(request, connection, SettledTrade, found, limit, format_)
 
 
 @router.get(

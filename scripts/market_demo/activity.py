@@ -21,7 +21,7 @@ from contracts.outcome import Outcome
 from contracts.platform import FINALITY_S
 from contracts.pro_rata import share_out
 from contracts.response_events import EventOpened
-from contracts.settlement import AppliedOrder, RegisteredTrade, showings, trades_of_seller
+from contracts.settlement import AppliedOrder, RegisteredTrade, Trade, showings, trades_of_seller
 from scripts.market_demo.plan import (
     BILATERAL_WH,
     CAPACITY_WH,
@@ -246,7 +246,7 @@ class MarketMonth:
                 for district_id in self.owner_of:
                     self._do(step, caller, event_id, district_id)
 
-    def trades(self, hour: int) -> list[Any]:
+    def trades(self, hour: int) -> list[Trade]:
         """What the seller sold in an hour, in the order in which the contract takes it."""
         record = self.record
         return trades_of_seller(self.seller, hour, record.registered, record.applied.values(), record.prices)
