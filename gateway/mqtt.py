@@ -80,6 +80,7 @@ class MqttIntake:
         )
         client.reconnect_delay_set(min_delay=int(FIRST_S), max_delay=int(LONGEST_S))
         client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
         client.on_connect_fail = self._unreachable
         client.on_disconnect = self._disconnected
         client.on_message = self._message
@@ -126,9 +127,27 @@ class MqttIntake:
             self.problem = f"the broker at {self._host}:{self._port} refused: {code}"
             log.error("broker refused", reason=str(code))
             return
+        self.problem = f"the broker at {self._host}:{self._port} has not confirmed the subscriptions yet"
+        client.subscribe([(topic, 1) for topic in self._topics])
+
+    def _subscribed(
+        self,
+        _client: Client,
+        _data: Any,
+        _number: int,
+        codes: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        refused = [topic for topic, code in zip(self._topics, codes, strict=False) if code.is_failure]
+        if refused:
+            self.problem = (
+                f"the broker at {self._host}:{self._port} does not let this gateway read "
+                f"{', '.join(refused)}: write the broker's access list again (ped gateway broker-config)"
+            )
+            log.error("subscription refused", topics=refused)
+            return
         self.problem = ""
         self._metrics.connected.set(1)
-        client.subscribe([(topic, 1) for topic in self._topics])
         log.info("connected to the broker", host=self._host, port=self._port)
         if self._control is not None:
             self._control.wake()

@@ -110,7 +110,7 @@ class SimulatedDevice:
             self.done.append(Done(start_s, asked_w, power_w, self.model.readout()))
             self._unposted.append(self._read_meter(start_s))
 
-    def post(self, timeout_s: float = 20.0) -> None:
+    def post(self, timeout_s: float = 60.0) -> None:
         """Post what was metered since the last time; returns when the gateway has it.
 
         Raises ReadingRefused, and ReceiptsMissing while no gateway takes them.

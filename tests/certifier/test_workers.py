@@ -46,7 +46,7 @@ def served(folder: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
         assert process.stderr is not None
         process.stderr.close()
 
@@ -59,12 +59,12 @@ def answer(connection: http.client.HTTPConnection) -> bytes:
 def wait_for_both(port: int) -> None:
     """Ask until two workers have answered."""
     seen: set[bytes] = set()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while len(seen) < 2:
         assert time.monotonic() < deadline, f"only {len(seen)} of 2 workers answer"
         with (
             contextlib.suppress(OSError),
-            contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection,
+            contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection,
         ):
             seen.add(answer(connection))
 
@@ -74,7 +74,7 @@ def test_connections_that_come_together_are_shared_and_the_port_is_ours(tmp_path
     port = free_port()
     with served(tmp_path, port):
         wait_for_both(port)
-        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for _ in range(CONNECTIONS)]
+        connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=120) for _ in range(CONNECTIONS)]
         for connection in connections:
             connection.connect()
         answers = [answer(connection) for connection in connections]
@@ -85,5 +85,5 @@ def test_connections_that_come_together_are_shared_and_the_port_is_ours(tmp_path
         assert min(counts) >= CONNECTIONS // 6
         with served(tmp_path, port) as second:
             assert second.stderr is not None
-            assert second.wait(60) != 0
+            assert second.wait(120) != 0
             assert "Address already in use" in second.stderr.read()

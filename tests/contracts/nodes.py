@@ -140,7 +140,7 @@ class Sample:
         return self.interface.decode_result(function, arguments, output)
 
 
-def wait_for(condition: Any, timeout_s: float = 20.0) -> None:
+def wait_for(condition: Any, timeout_s: float = 120.0) -> None:
     """Return once `condition()` is true."""
     deadline = time.monotonic() + timeout_s
     while not condition():

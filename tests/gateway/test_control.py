@@ -28,6 +28,7 @@ from tests.gateway.world import (
     GATEWAY,
     GRID_AND_PV,
     MOSQUITTO,
+    PATIENCE_S,
     START_S,
     Mosquitto,
     World,
@@ -71,7 +72,7 @@ class Battery:
     def post(self, hour: float, supply_wh: int, draw_wh: int) -> None:
         reading = energy("b1", hour, supply_wh, draw_wh)
         self.device.publish(f"r{hour}", json.dumps({"id": f"r{hour}", "readings": [reading]}).encode())
-        self.device.wait(20)
+        self.device.wait(PATIENCE_S)
 
 
 @dataclass
@@ -298,7 +299,7 @@ def test_without_broker_nothing_is_lost_and_without_proposals_the_safe_schedule_
         wait_until(lambda: any(r["setpoint_w"] == 700 for r in rows(gateway)), "the command is kept")
         world.pass_time(10.5)
         wait_until(lambda: any(r["state"] == "expired" for r in rows(gateway)), "its time is over")
-    with running(site.path) as gateway:
+    with running(site.path, subscribed=False) as gateway:
         site.broker.start()
         wait_until(battery.heard("proposal", 800), "what holds now, after both were away")
         assert not battery.heard("proposal", 700)()

@@ -200,7 +200,7 @@ def test_two_outboxes_of_one_gateway_never_record_an_hour_twice(world: World) ->
             post(second, energy("grid", 1, 6, 6), energy("pv", 1, 6))
             wait_until(lambda: where(second, "grid", 1)["state"] == "on chain", "the second hour")
         post(first, energy("grid", 2, 7, 7), energy("pv", 2, 7))
-        wait_until(lambda: where(first, "grid", 2)["state"] == "on chain", "the third hour", 40)
+        wait_until(lambda: where(first, "grid", 2)["state"] == "on chain", "the third hour")
     found = [(b.sequence, unpack_open(b.payload, 2)[0].hour_of_day) for b in events(world)]
     assert found == [(1, 0), (2, 1), (3, 2)]
 

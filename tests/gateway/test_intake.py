@@ -401,7 +401,7 @@ def test_a_full_disk_gives_no_receipt_and_nothing_half_applied(tmp_path: Path) -
             full.set()
 
         bench.worker.submit(Delivery(DEVICE, body, receipts.append, failed))
-        assert full.wait(10)
+        assert full.wait(120)
         assert "no room" in str(failures[0])
         assert "no room" in bench.worker.problem
         assert bench.stored() == before

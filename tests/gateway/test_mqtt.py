@@ -29,6 +29,7 @@ from tests.gateway.world import (
     DISTRICT,
     GATEWAY,
     MOSQUITTO,
+    PATIENCE_S,
     ROOT,
     GatewayProcess,
     Mosquitto,
@@ -57,7 +58,7 @@ class EmbeddedBroker:
 
     def stop(self) -> None:
         self._process.terminate()
-        assert self._process.wait(20) == 0
+        assert self._process.wait(PATIENCE_S) == 0
 
 
 class Site:
@@ -115,7 +116,7 @@ def test_receipts_follow_the_commit_and_say_what_is_wrong(world: World, site: Si
             device.publish("good", body("good", energy("grid", 0, 5, 5), energy("pv", 0, 1)))
             device.publish("bad", body("bad", energy("grid", 0.5, 5), energy("ghost", 0, 1)))
             device.publish("ugly", b'{"id": "ugly", "readings": 5}')
-            device.wait(20)
+            device.wait(PATIENCE_S)
             stored = where(gateway, "grid", 0)
             assert stored["record"] == {"status": "measured", "supply_wh": 5, "draw_wh": 5}
             assert stored["messages"][0]["id"] == "good"
@@ -146,7 +147,7 @@ def test_a_device_reaches_its_own_topics_only(world: World, site: Site) -> None:
                 f"ped/v1/{DISTRICT}/stranger/up/readings", body("mine", energy("grid", 2, 9, 9)), qos=1
             )
             device.publish("true", body("true", energy("grid", 1, 4, 4)))
-            device.wait(20)
+            device.wait(PATIENCE_S)
             wait_until(lambda: where(gateway, "grid", 2)["state"] == "refused", "the stranger is refused")
             assert "'stranger' may not post point grid" in where(gateway, "grid", 2)["reason"]
             found = where(gateway, "grid", 1)
@@ -197,7 +198,7 @@ def test_a_killed_broker_loses_nothing_that_has_a_receipt(world: World) -> None:
                 if count in (5, 15):
                     site.broker.kill()
                     site.broker.start()
-            device.wait(60)
+            device.wait(PATIENCE_S)
             assert gateway.relay.flush(30)
     finally:
         device.close()
@@ -256,8 +257,8 @@ def test_a_gateway_killed_at_random_points_brings_every_acknowledged_reading_onc
             stored.close()
             gateway.start()
         poster.join()
-        device.wait(60)
-        wait_until(lambda: len(on_chain(world)) == 24, "the whole day is on chain", 60)
+        device.wait(PATIENCE_S)
+        wait_until(lambda: len(on_chain(world)) == 24, "the whole day is on chain")
         assert gateway.stop() == 0
     finally:
         stopped.set()

@@ -29,11 +29,13 @@ from tests.gateway.world import (
 
 
 @contextmanager
-def running(path: Path) -> Iterator[Gateway]:
-    """A gateway in this process."""
+def running(path: Path, *, subscribed: bool = True) -> Iterator[Gateway]:
+    """A gateway in this process, which hears its broker, if it has one that answers (`subscribed`)."""
     gateway = Gateway(load_config(path))
     gateway.start()
     try:
+        if subscribed and gateway.mqtt is not None:
+            wait_until(lambda: gateway.mqtt is None or not gateway.mqtt.problem, "the subscriptions hold")
         yield gateway
     finally:
         gateway.stop()

@@ -21,6 +21,7 @@ from tests.gateway.world import (
     DISTRICT,
     GATEWAY,
     MOSQUITTO,
+    PATIENCE_S,
     Mosquitto,
     World,
     ped,
@@ -99,7 +100,7 @@ def test_a_certificate_is_all_that_a_device_needs(world: World, site: Site) -> N
     try:
         with running(site.path) as gateway:
             device.publish("m1", body("m1", energy("grid", 0, 7, 3)))
-            device.wait(20)
+            device.wait(PATIENCE_S)
             assert where(gateway, "grid", 0)["record"] == {
                 "status": "measured",
                 "supply_wh": 7,
@@ -121,11 +122,11 @@ def test_a_device_writes_under_its_own_name_only(world: World, site: Site) -> No
         wait_until(lambda: connected == ["Success"], "the stranger is connected")
         stranger.subscribe(f"ped/v1/{DISTRICT}/{DEVICE}/down/receipts", 1)
         forged = body("forged", energy("grid", 0, 1, 1))
-        stranger.publish(f"ped/v1/{DISTRICT}/{DEVICE}/up/readings", forged, 1).wait_for_publish(10)
+        stranger.publish(f"ped/v1/{DISTRICT}/{DEVICE}/up/readings", forged, 1).wait_for_publish(PATIENCE_S)
         with running(site.path) as gateway:
             device.start()
             device.publish("mine", body("mine", energy("grid", 1, 1, 1)))
-            device.wait(20)
+            device.wait(PATIENCE_S)
             outbox = connect(gateway.config.gateway.data)
             assert outbox.execute("SELECT message_id FROM messages").fetchall() == [("mine",)]
     finally:
@@ -155,6 +156,6 @@ def test_a_gateway_does_not_talk_to_a_broker_that_its_authority_did_not_sign(
 ) -> None:
     world.register(site.path)
     trustme.CA().cert_pem.write_to_path(world.folder / "ca.pem")
-    with running(site.path) as gateway:
+    with running(site.path, subscribed=False) as gateway:
         assert gateway.mqtt is not None
         wait_until(lambda: "CERTIFICATE_VERIFY_FAILED" in gateway.mqtt.problem, "a named problem")

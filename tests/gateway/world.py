@@ -29,6 +29,8 @@ START_S = DAY * DAY_S
 GATEWAY, DISTRICT, DEVICE = "gw-1", "old-town", "cabinet"
 PASSWORD = "only for tests"
 ITERATIONS = 2
+PATIENCE_S = 120.0
+"""How long a test waits for what must happen, on however busy a machine."""
 MOSQUITTO = next(
     (path for path in ("/usr/sbin/mosquitto", "/usr/bin/mosquitto") if Path(path).exists()), "mosquitto"
 )
@@ -204,7 +206,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
     """Wait for something that must happen."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -252,5 +254,5 @@ class GatewayProcess:
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode

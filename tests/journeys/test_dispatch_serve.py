@@ -297,9 +297,9 @@ def test_it_runs_until_it_is_stopped(town: Town) -> None:
     )
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert "is running" in line, process.communicate(timeout=20)
+    assert "is running" in line, process.communicate(timeout=120)
     os.kill(process.pid, signal.SIGTERM)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
 
 

@@ -1,6 +1,5 @@
 """Set-points end to end: optimiser, gateway process, Mosquitto, physical devices, kill -9 in between."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from scripts.devices.physics import Battery, HeatPump, Trip, Vehicle
 from scripts.devices.stage import DISTRICT, GATEWAY, Equipment, Stage
 from scripts.replay.processes import Supervisor
 from scripts.replay.world import mosquitto
+from tests.gateway.world import PATIENCE_S
 
 START_S = parse_time_utc("2019-01-02T00:00:00Z")
 QUARTER_S = 900
@@ -97,10 +97,10 @@ def test_from_proposal_to_metered_energy_through_kills(stage: Stage, key: Signin
         assert answer["proposal"] == "0x" + first.digest.hex()
         assert send(client, first)["duplicate"] is True
         name = answer["proposal"]
-        assert all(d.wait_for_command(START_S, of(name), 20) for d in stage.devices.values())
+        assert all(d.wait_for_command(START_S, of(name), PATIENCE_S) for d in stage.devices.values())
         stage.advance(START_S + QUARTER_S)
         for device in stage.devices.values():
-            assert device.wait_for_command(START_S + QUARTER_S, of(name), 20)
+            assert device.wait_for_command(START_S + QUARTER_S, of(name), PATIENCE_S)
         stage.advance(START_S + 2 * QUARTER_S)
 
         battery, pump, vehicle = (rows(client, d)[:2] for d in ("battery", "heat-pump", "vehicle"))
@@ -147,22 +147,27 @@ def test_from_proposal_to_metered_energy_through_kills(stage: Stage, key: Signin
     stage.gateway.start()
     stage.gateway.wait_until(stage.gateway_listens)
     with stage.client() as client:
-        assert stage.devices["battery"].wait_for_command(START_S + HOUR_S, of("0x" + second.digest.hex()), 30)
+        assert stage.devices["battery"].wait_for_command(
+            START_S + HOUR_S, of("0x" + second.digest.hex()), PATIENCE_S
+        )
         stage.gateway.kill()  # again, whether or not it has heard the answer
         stage.gateway.start()
         stage.gateway.wait_until(stage.gateway_listens)
         stage.advance(START_S + HOUR_S + QUARTER_S)
-        sent = [row for row in rows(client, "battery") if row["setpoint_w"] == 2000]
-        deadline = time.monotonic() + 20
-        while sent[0]["state"] != "accepted" and time.monotonic() < deadline:
-            time.sleep(0.1)
-            sent = [row for row in rows(client, "battery") if row["setpoint_w"] == 2000]
-        assert (sent[0]["state"], sent[0]["sends"] >= 1) == ("accepted", True)
+
+        def asked() -> dict[str, Any]:
+            return next(row for row in rows(client, "battery") if row["setpoint_w"] == 2000)
+
+        stage.gateway.wait_until(lambda: asked()["state"] == "accepted")
+        sent = [asked()]
+        assert sent[0]["sends"] >= 1
         assert sent[0]["done_w"] == pytest.approx(stage.devices["battery"].done[-1].power_w, abs=4)
 
         # Proposals stop: the safe schedule holds, and the device follows it.
         stage.advance(START_S + 2 * HOUR_S)
-        assert all(d.wait_for_command(START_S + 2 * HOUR_S, of(None), 20) for d in stage.devices.values())
+        assert all(
+            d.wait_for_command(START_S + 2 * HOUR_S, of(None), PATIENCE_S) for d in stage.devices.values()
+        )
         stage.advance(START_S + 3 * HOUR_S)
         (safe,) = [r for r in rows(client, "heat-pump", "safe") if r["from_utc"] == "2019-01-02T02:00:00Z"]
         assert (safe["setpoint_w"], abs(safe["difference_w"]) <= 4) == (1000, True)
