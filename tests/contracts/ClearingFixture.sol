@@ -94,6 +94,16 @@ abstract contract ClearingFixture is MarketFixture {
     function _assertApplied() internal view {
         (Entry[] memory b, Entry[] memory o) = _sorted();
         (Outcome memory outcome, uint256[] memory bidFills, uint256[] memory offerFills) = PlainClearing.clear(b, o);
+        _assertApplied(b, o, outcome, bidFills, offerFills);
+    }
+
+    function _assertApplied(
+        Entry[] memory b,
+        Entry[] memory o,
+        Outcome memory outcome,
+        uint256[] memory bidFills,
+        uint256[] memory offerFills
+    ) internal view {
         assertEq(_assertSide(b, bidFills), outcome.volumeWh, "bids fill the volume");
         assertEq(_assertSide(o, offerFills), outcome.volumeWh, "offers fill the volume");
         assertEq(market.soldWh(HARBOUR, HOUR), outcome.volumeWh, "sold");

@@ -17,6 +17,8 @@ contract DayBoundsTest is ForgeTest {
         uint256[24][7] supply;
         uint256[24][7] draw;
         bool linked;
+        /// Without gas nobody writes of a carrier, and its point is missing for nothing.
+        bool gas;
         uint256 efficiencyPermille;
         /// A forged hour, 24 for none, and what the vehicle is said to have done in it.
         uint256 forgedHour;
@@ -33,30 +35,56 @@ contract DayBoundsTest is ForgeTest {
         }
     }
 
+    /// @dev One of thirteen independent numbers of a hash.
+    function _slice(uint256 hash, uint256 i, uint256 below) private pure returns (uint256) {
+        unchecked {
+            return ((hash >> (19 * i)) & 0x7ffff) % below;
+        }
+    }
+
     function _truth(uint256 seed) private pure returns (World memory w) {
         w.linked = _random(seed, "linked", 0, 2) == 0;
         w.efficiencyPermille = 500 + _random(seed, "efficiency", 0, 501);
+        w.gas = w.linked || _random(seed, "gas", 0, 2) == 0;
         w.forgedHour = 24;
-        for (uint256 h = 0; h < 24; ++h) {
-            w.supply[1][h] = _random(seed, "production", h, 2_000);
-            w.draw[2][h] = _random(seed, "consumption", h, 2_000);
-            if (_random(seed, "charging", h, 2) == 0) w.draw[3][h] = _random(seed, "charge", h, 500);
-            else w.supply[3][h] = _random(seed, "discharge", h, 500);
-            // Many vehicles are charged elsewhere: over the day they may bring in more than they take.
-            if (_random(seed, "parked", h, 4) <= _random(seed, "mostly parked", 0, 4)) {
-                w.draw[5][h] = _random(seed, "vehicle charge", h, 600);
-            } else {
-                w.supply[5][h] = _random(seed, "vehicle discharge", h, 400);
+        uint256 parked = _random(seed, "mostly parked", 0, 4);
+        uint256 fuel = w.gas || _random(seed, "fuel", 0, 2) == 0 ? 500 : 1;
+        unchecked {
+            for (uint256 h = 0; h < 24; ++h) {
+                uint256 r = _random(seed, "hour", h, type(uint256).max);
+                (uint256 supplied, uint256 drawn) = (_slice(r, 0, 2_000), _slice(r, 1, 2_000));
+                (w.supply[1][h], w.draw[2][h]) = (supplied, drawn);
+                (uint256 inside, uint256 needed) = (supplied, drawn);
+                if (_slice(r, 2, 2) == 0) {
+                    drawn = _slice(r, 3, 500);
+                    w.draw[3][h] = drawn;
+                    needed += drawn;
+                } else {
+                    supplied = _slice(r, 3, 500);
+                    w.supply[3][h] = supplied;
+                    inside += supplied;
+                }
+                // Many vehicles are charged elsewhere: over the day they may bring in more than they take.
+                if (_slice(r, 4, 4) <= parked) {
+                    drawn = _slice(r, 5, 600);
+                    w.draw[5][h] = drawn;
+                    needed += drawn;
+                } else {
+                    supplied = _slice(r, 5, 400);
+                    w.supply[5][h] = supplied;
+                    inside += supplied;
+                }
+                supplied = _slice(r, 6, fuel);
+                w.supply[6][h] = supplied;
+                inside += supplied;
+                // Conservation gives the grid exchange; within the hour it can go both ways.
+                uint256 both = _slice(r, 7, 200);
+                w.supply[0][h] = both + (needed > inside ? needed - inside : 0);
+                w.draw[0][h] = both + (inside > needed ? inside - needed : 0);
+                if (!w.gas) continue;
+                w.supply[4][h] = _slice(r, 8, 1_000) + (w.linked ? supplied * 5 / 2 : 0);
+                w.draw[4][h] = _slice(r, 9, 1_000);
             }
-            w.supply[6][h] = _random(seed, "fuel", h, 500);
-            // Conservation gives the grid exchange; within the hour it can go both ways.
-            uint256 inside = w.supply[1][h] + w.supply[3][h] + w.supply[5][h] + w.supply[6][h];
-            uint256 needed = w.draw[2][h] + w.draw[3][h] + w.draw[5][h];
-            uint256 both = _random(seed, "both ways", h, 200);
-            w.supply[0][h] = both + (needed > inside ? needed - inside : 0);
-            w.draw[0][h] = both + (inside > needed ? inside - needed : 0);
-            w.supply[4][h] = _random(seed, "bought", h, 1_000) + (w.linked ? w.supply[6][h] * 5 / 2 : 0);
-            w.draw[4][h] = _random(seed, "delivered", h, 1_000);
         }
     }
 
@@ -72,41 +100,50 @@ contract DayBoundsTest is ForgeTest {
                 supplied += w.supply[p][h];
                 drawn += w.draw[p][h];
             }
-            for (uint256 k = 0; k < n; ++k) {
-                uint256 h = from + k;
-                status[p][h] = uint8(way);
-                if (way == 1) {
-                    w.supply[p][h] = supplied * (k + 1) / n - supplied * k / n;
-                    w.draw[p][h] = drawn * (k + 1) / n - drawn * k / n;
-                } else {
-                    uint256 part = way == 2 ? _random(seed, "part", h, 101) : 0;
-                    w.supply[p][h] = w.supply[p][h] * part / 100;
-                    w.draw[p][h] = w.draw[p][h] * part / 100;
+            unchecked {
+                for (uint256 k = 0; k < n; ++k) {
+                    uint256 h = from + k;
+                    status[p][h] = uint8(way);
+                    if (way == 1) {
+                        w.supply[p][h] = supplied * (k + 1) / n - supplied * k / n;
+                        w.draw[p][h] = drawn * (k + 1) / n - drawn * k / n;
+                    } else {
+                        uint256 part = way == 2 ? _random(seed, "part", h, 101) : 0;
+                        w.supply[p][h] = w.supply[p][h] * part / 100;
+                        w.draw[p][h] = w.draw[p][h] * part / 100;
+                    }
                 }
             }
         }
     }
 
     function _write(World memory w, uint8[24][7] memory status, DayBalance.Day memory day) private pure {
-        day.vehicles = 0;
-        for (uint256 h = 0; h < 24; ++h) {
-            uint256 word = w.supply[0][h] | (w.draw[0][h] << 32) | ((w.supply[1][h] + w.supply[6][h]) << 64)
-                | (w.draw[2][h] << 96) | ((w.draw[3][h] + w.draw[5][h]) << 128)
-                | ((w.supply[3][h] + w.supply[5][h]) << 160) | (uint256(1) << 240);
-            uint256 extra = w.linked ? 0 : w.supply[6][h] << 152;
-            for (uint256 p = 0; p < POINTS; ++p) {
-                if (status[p][h] == 0) word += 1 << 192;
-                else extra += _exception(p, status[p][h], w.linked);
-            }
-            day.hourWords[h] = word;
-            day.extras[h] = extra;
-            day.carriers[2 * h] = w.supply[4][h] | (w.draw[4][h] << 32);
-            if (h == w.forgedHour) {
-                day.vehicles += w.forgedDischarge + ((w.forgedCharge * w.efficiencyPermille) << 64);
-            } else if (status[5][h] != 1) {
-                day.vehicles += w.supply[5][h] + ((w.draw[5][h] * w.efficiencyPermille) << 64);
+        uint256 vehicles = 0;
+        (bool linked, bool gas) = (w.linked, w.gas);
+        unchecked {
+            for (uint256 h = 0; h < 24; ++h) {
+                (uint256 fuel, uint256 discharge, uint256 charge) = (w.supply[6][h], w.supply[5][h], w.draw[5][h]);
+                uint256 word = w.supply[0][h] | (w.draw[0][h] << 32) | ((w.supply[1][h] + fuel) << 64)
+                    | (w.draw[2][h] << 96) | ((w.draw[3][h] + charge) << 128) | ((w.supply[3][h] + discharge) << 160)
+                    | (gas ? uint256(1) << 240 : 0);
+                uint256 extra = linked ? 0 : fuel << 152;
+                uint256 measuredCount = 0;
+                for (uint256 p = 0; p < POINTS; ++p) {
+                    uint8 one = status[p][h];
+                    if (one == 0 || (p == 4 && !gas)) ++measuredCount;
+                    else extra += _exception(p, one, linked);
+                }
+                day.hourWords[h] = word | (measuredCount << 192);
+                day.extras[h] = extra;
+                if (gas) day.carriers[2 * h] = w.supply[4][h] | (w.draw[4][h] << 32);
+                if (h == w.forgedHour) {
+                    vehicles += w.forgedDischarge + ((w.forgedCharge * w.efficiencyPermille) << 64);
+                } else if (status[5][h] != 1) {
+                    vehicles += discharge + ((charge * w.efficiencyPermille) << 64);
+                }
             }
         }
+        day.vehicles = vehicles;
     }
 
     /// @dev What the ledger counts of a record that is not measured: an estimate, or the cap of the point.
@@ -127,20 +164,23 @@ contract DayBoundsTest is ForgeTest {
         day.primaryCarriers = 1_190 | (uint256(500) << 16);
         day.ghgCarriers = 252 | (uint256(100) << 16);
         bool traded = _random(seed, "traded", 0, 2) == 0;
-        for (uint256 h = 0; h < 24; ++h) {
-            if (traded) {
-                day.claims[h] = (_random(seed, "attributes out", h, 2_000) << 64)
-                    | (_random(seed, "attributes in", h, 2_000) << 96);
+        // Twelve bytes an hour, each put as a whole word.
+        bytes memory published = new bytes(24 * 12 + 20);
+        unchecked {
+            for (uint256 h = 0; h < 24; ++h) {
+                uint256 r = _random(seed, "factors", h, type(uint256).max);
+                if (traded) day.claims[h] = (_slice(r, 0, 2_000) << 64) | (_slice(r, 1, 2_000) << 96);
+                uint256 word = ((300 + _slice(r, 2, 2_701)) << 240) | ((300 + _slice(r, 3, 2_701)) << 224)
+                    | (_slice(r, 4, 901) << 176) | (_slice(r, 5, 901) << 160);
+                assembly ("memory-safe") {
+                    mstore(add(add(published, 32), mul(h, 12)), word)
+                }
             }
-            day.published = abi.encodePacked(
-                day.published,
-                uint16(300 + _random(seed, "average", h, 2_701)),
-                uint16(300 + _random(seed, "marginal", h, 2_701)),
-                uint32(0),
-                uint16(_random(seed, "average ghg", h, 901)),
-                uint16(_random(seed, "marginal ghg", h, 901))
-            );
         }
+        assembly ("memory-safe") {
+            mstore(published, 288)
+        }
+        day.published = published;
     }
 
     function testFuzz_bounds_hold_whatever_is_hidden(uint256 seed, bool loadMetered) public pure {
