@@ -155,12 +155,12 @@ def test_a_chain_that_was_away_gets_everything_once(world: World) -> None:
     world.register(path)
     world.pass_time(24)
     world.node.kill()
-    with running(path) as gateway:
+    with running(path, subscribed=False) as gateway:
         assert post(gateway, *full_day()).accepted == 48
         wait_until(lambda: "no chain answers" in gateway.relay.problem, "the problem is said")
         assert where(gateway, "grid", 3)["state"] == "recorded"
     world.restart()
-    with running(path) as gateway:
+    with running(path, subscribed=False) as gateway:
         wait_until(lambda: where(gateway, "grid", 3)["state"] in ("on chain", "final"), "all is on chain")
     assert len(events(world)) == 1
 
