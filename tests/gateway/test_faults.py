@@ -113,8 +113,9 @@ def test_hours_of_a_compromised_key_are_signed_anew_with_the_next(world: World) 
 
 
 @pytest.mark.parametrize("submitted", [False, True])
-def test_a_relay_that_died_after_signing_sends_once(world: World, submitted: bool) -> None:
+def test_a_relay_that_died_after_signing_sends_once(own_world: World, submitted: bool) -> None:
     """It died before or just after the batch went out; the outbox says signed in both cases."""
+    world = own_world
     path = write_config(world.folder, relay=FAST, chain={"deployment": "deployment.json"})
     config = world.register(path)
     world.pass_time(24)
@@ -146,8 +147,9 @@ def test_a_relay_that_died_after_signing_sends_once(world: World, submitted: boo
     assert len(events(world)) == 1
 
 
-def test_a_day_whose_sequences_a_stolen_key_used_up_is_signed_again_after_the_scan(world: World) -> None:
+def test_a_day_whose_sequences_a_stolen_key_used_up_is_signed_again_after_the_scan(own_world: World) -> None:
     """Batches up to the last sequence are made, then the day waits; the compromise opens some more."""
+    world = own_world
     one_hour = {**FAST, "max_records": 1}
     path = write_config(world.folder, relay=one_hour, chain={"deployment": "deployment.json"})
     config = world.register(path)

@@ -148,7 +148,8 @@ def test_an_outbox_that_was_lost_learns_from_the_chain_what_is_there(world: Worl
     assert (section.hour_of_day, section.records[0].supply_wh) == (4, 200)
 
 
-def test_a_chain_that_was_away_gets_everything_once(world: World) -> None:
+def test_a_chain_that_was_away_gets_everything_once(own_world: World) -> None:
+    world = own_world
     path = write_config(
         world.folder, mqtt={"url": "mqtt://127.0.0.1:1"}, chain={"deployment": "deployment.json"}
     )

@@ -123,6 +123,13 @@ class World:
         platform = Platform(chain, Deployment.load(folder / "deployment.json"))
         return cls(folder, node, chain, platform, key(1), key(2))
 
+    def at(self, folder: Path) -> "World":
+        """The same chain, with the files of a test in `folder`."""
+        shutil.copy(self.folder / "deployment.json", folder)
+        chain = Chain(self.node.url)
+        platform = Platform(chain, Deployment.load(folder / "deployment.json"))
+        return World(folder, self.node, chain, platform, self.administrator, self.operator)
+
     def register(self, path: Path, signer: SigningKey | None = None) -> GatewayConfig:
         """Register a gateway with the points of its configuration, from the test day on."""
         config = load_config(path)
