@@ -7,7 +7,6 @@ forge anything. Messages that arrive while a transaction is under way travel tog
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 from collections.abc import Sequence
@@ -56,7 +55,9 @@ class Relayer:
         self.platform = platform
         self.address = key.address
         self._key = key
-        self._waiting: queue.Queue[_Message | None] = queue.Queue()
+        self._waiting: queue.Queue[list[_Message]] = queue.Queue()
+        """Messages that came together travel together; an empty list ends the thread."""
+        self._left_over: list[_Message] = []
         self._thread: threading.Thread | None = None
         self._start = threading.Lock()
         self._closed = False
@@ -83,8 +84,8 @@ class Relayer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="relayer", daemon=True)
                 self._thread.start()
-            for message in messages:
-                self._waiting.put(message)
+            for first in range(0, len(messages), MOST_CALLS):
+                self._waiting.put(messages[first : first + MOST_CALLS])
         return [message.outcome for message in messages]
 
     def close(self) -> None:
@@ -93,22 +94,29 @@ class Relayer:
             self._closed = True
             thread = self._thread
         if thread is not None:
-            self._waiting.put(None)
+            self._waiting.put([])
             thread.join()
 
     def _run(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            messages, last = [first], False
-            with contextlib.suppress(queue.Empty):
-                while len(messages) < MOST_CALLS:
-                    following = self._waiting.get_nowait()
-                    if following is None:
-                        last = True
-                        break
-                    messages.append(following)
+        while messages := self._next():
             self._carry(messages)
-            if last:
-                return
+
+    def _next(self) -> list[_Message]:
+        """What waits and fits into one transaction; nothing once the last was carried after `close`."""
+        messages, self._left_over = self._left_over or self._waiting.get(), []
+        while messages and not self._left_over:
+            try:
+                following = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if not following:
+                self._waiting.put(following)  # the end, after what is carried now
+                break
+            if len(messages) + len(following) <= MOST_CALLS:
+                messages = messages + following
+            else:
+                self._left_over = following
+        return messages
 
     def _carry(self, messages: Sequence[_Message]) -> None:
         try:

@@ -13,6 +13,7 @@ with its facts), SubmissionRefused (the node took the transaction for invalid), 
 has it yet), RpcFailed (any other answer that is an error), BlockUnknown.
 """
 
+import random
 import threading
 import time
 from collections.abc import Sequence
@@ -53,6 +54,10 @@ __all__ = [
 
 ANY_SENDER = "0x0000000000000000000000000000000000000000"
 PRICE_KEPT_S = 10.0
+NONCE_TRIES, NONCE_PAUSE_S = 10, 0.05
+NONCE_TAKEN = ("nonce", "already", "replacement")
+"""Words of nodes that have another transaction of the account under the number: someone else sends with its
+key, so the node is asked for the next one and, after a random pause, the transaction signed again."""
 
 BlockId = int | bytes | str
 """A block's number, its hash, or "latest", "pending" or "earliest"."""
@@ -241,21 +246,23 @@ class Chain:
             gas = self._estimate(key.address, address, data)
         target = b"" if address is None else to_bytes(address)
         with self._nonce_lock:
-            nonce = self._next_nonce(key.address)
-            try:
-                transaction_hash = self._submit(self._signed(key, nonce, gas, target, data))
-            except SubmissionRefused as problem:
-                self._nonces.pop(key.address, None)
-                if not any(word in problem.message.lower() for word in ("nonce", "already")):
-                    raise
-                # Someone else sent with this key: ask the node and try once more.
+            for left in reversed(range(NONCE_TRIES)):
                 nonce = self._next_nonce(key.address)
-                transaction_hash = self._submit(self._signed(key, nonce, gas, target, data))
-            except ChainUnavailable:
-                self._nonces.pop(key.address, None)
-                raise
-            self._nonces[key.address] = nonce + 1
-            return transaction_hash
+                try:
+                    transaction_hash = self._submit(self._signed(key, nonce, gas, target, data))
+                except SubmissionRefused as problem:
+                    self._nonces.pop(key.address, None)
+                    taken = any(word in problem.message.lower() for word in NONCE_TAKEN)
+                    if not taken or left == 0:
+                        raise
+                    time.sleep(random.uniform(0, NONCE_PAUSE_S))
+                except ChainUnavailable:
+                    self._nonces.pop(key.address, None)
+                    raise
+                else:
+                    self._nonces[key.address] = nonce + 1
+                    return transaction_hash
+            raise AssertionError("the last try returns or raises")
 
     def receipt(self, transaction_hash: bytes) -> Receipt | None:
         """The receipt, None while no block has the transaction."""

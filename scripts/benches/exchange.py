@@ -1,20 +1,22 @@
-"""`market`, on chain: what trading and demand response cost in gas, and orders per second onto the chain.
+"""`market`, on chain: what trading and demand response cost in gas, and orders per second onto the chain,
+through the certifier's API and, beside it, by somebody who hands bundles of them to the chain himself.
 
 Whole transactions on the embedded chain, each beside its floor: 21,000 gas, calldata, logs, 3,000 for each
 signature that is recovered, and the storage slots that must be read or change, however it is done (cold:
 2,100 to read, 5,000 to change, 22,100 to fill).
 """
 
+import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from certifier.store import Store
 from contracts.boundary import GatewayBoundary
 from contracts.chain import Chain, Receipt
 from contracts.clearing import clear
@@ -25,6 +27,7 @@ from contracts.market_calls import encode_place_order
 from contracts.market_events import CallSkipped, OrderApplied, OrderRecorded
 from contracts.market_rules_calls import MarketTerms
 from contracts.order import Order
+from contracts.order_document import SignedOrder
 from contracts.outcome import Outcome
 from contracts.platform import FINALITY_S, Platform, deploy_platform
 from contracts.point import Kind, PointDeclaration
@@ -33,31 +36,40 @@ from contracts.reading import OpenBatch, OpenSection, Record, Status, pack_open
 from contracts.response import BaselineMethod, EventTerms
 from contracts.settlement import AppliedOrder, BuyerHour, settle, showings, trades_of_seller
 from scripts.benches.gas import CHANGE, ECRECOVER, FILL, READ, unavoidable
+from scripts.benches.http_load import post_all
 from scripts.benches.progress import Tell, tell_nobody
 from scripts.replay.founding import GAS
 from scripts.replay.processes import LOOPBACK, Supervisor, free_port, listening
+from scripts.replay.results import wait_until_followed
 
 FIRST_DAY: Final = "2024-03-04"
 ZONE: Final = "zone-1"
 SELLER, BUYER = "sun-hill", "old-town"
 BOOK_ORDERS, TRADES, HISTORY_DAYS, EVENT_HOURS = 100, 4, 15, 4
-PLACED_PER_TRANSACTION = 50
+PLACED_PER_TRANSACTION, CLIENTS = 50, 50
 PRICE, DEVIATION, MOST_WH = 120_000, 25_000, 5_000
 NET_WH = 40_001
-EXPIRY = 2**40
+EXPIRY = 2**32
 
 
 def measure(orders: int = 1_000, tell: Tell = tell_nobody) -> dict[str, Any]:
-    """Gas per order, seller-hour and district-hour; `orders_per_s` is over `orders` orders."""
+    """Gas per order, seller-hour and district-hour; `orders_per_s` and `orders_per_s_chain_alone` are over
+    `orders` orders each."""
     figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="ped-bench-") as name, exchange(Path(name)) as market:
-        tell("orders placed", 0, 4)
+    with (
+        tempfile.TemporaryDirectory(prefix="ped-bench-") as name,
+        Supervisor(Path(name) / "logs") as supervisor,
+    ):
+        market = exchange(Path(name), supervisor)
+        tell("orders placed", 0, 5)
         _rate(market, orders, figures)
-        tell("a book cleared", 1, 4)
+        tell("orders placed through the API", 1, 5)
+        _rate_of_api(market, orders, figures, Path(name), supervisor)
+        tell("a book cleared", 2, 5)
         _clearing(market, figures)
-        tell("an hour settled", 2, 4)
+        tell("an hour settled", 3, 5)
         _settlement(market, figures)
-        tell("a demand-response event", 3, 4)
+        tell("a demand-response event", 4, 5)
         _response(market, figures)
     return figures
 
@@ -88,15 +100,20 @@ class Exchange:
         price = max(0, round(self.random.gauss(PRICE, DEVIATION)))
         return self.order(hour, self.random.random() < 0.5, self.random.randint(1, MOST_WH), price)
 
-    def signed(self, order: Order) -> bytes:
+    def signed(self, order: Order) -> SignedOrder:
+        """An order signed by its district."""
+        domain = self.platform.deployment.market_domain
+        return SignedOrder(order, domain, order.sign(self.keys[order.district_id], domain))
+
+    def call(self, order: Order) -> bytes:
         """Calldata that records an order."""
-        key = self.keys[order.district_id]
-        return encode_place_order(order, order.sign(key, self.platform.deployment.market_domain))
+        signed = self.signed(order)
+        return encode_place_order(signed.order, signed.signature)
 
     def place(self, orders: Sequence[Order]) -> tuple[dict[bytes, Order], Receipt]:
         """Record orders in one transaction: the orders by hash."""
         receipt = self.do(
-            self.platform.place_many(self.administrator, [self.signed(order) for order in orders], gas=GAS)
+            self.platform.place_many(self.administrator, [self.call(order) for order in orders], gas=GAS)
         )
         events = self.platform.events(receipt.logs)
         skipped = [event for event in events if isinstance(event, CallSkipped)]
@@ -119,17 +136,44 @@ class Exchange:
 def _rate(market: Exchange, count: int, figures: dict[str, Any]) -> None:
     """Signed orders onto the chain, many in a transaction; signing is not counted."""
     hour = HOURS_PER_DAY * (market.day + 2)
-    calls = [market.signed(market.random_order(hour)) for _ in range(count)]
+    calls = [market.call(market.random_order(hour)) for _ in range(count)]
     began = time.perf_counter()
     for first in range(0, count, PLACED_PER_TRANSACTION):
         call = market.platform.place_many(
             market.administrator, calls[first : first + PLACED_PER_TRANSACTION], gas=GAS
         )
         receipt = market.do(call)
-    figures["orders_per_s"] = round(count / (time.perf_counter() - began), 1)
+    figures["orders_per_s_chain_alone"] = round(count / (time.perf_counter() - began), 1)
     skipped = [event for event in market.platform.events(receipt.logs) if isinstance(event, CallSkipped)]
     if skipped:
         raise RuntimeError(f"{len(skipped)} orders were refused, the first: {skipped[0]}")
+
+
+def _rate_of_api(
+    market: Exchange, count: int, figures: dict[str, Any], folder: Path, supervisor: Supervisor
+) -> None:
+    """As many signed orders, one a request, from many clients at once; each answer waits for its block."""
+    deployment, keystore, password = folder / "deployment.json", folder / "relayer.json", folder / "password"
+    market.platform.deployment.save(deployment)
+    secret = secrets.token_hex()
+    SigningKey.generate().save(keystore, secret)
+    password.write_text(secret)
+    port, database = free_port(), f"sqlite:///{folder / 'certifier.sqlite'}"
+    command = [
+        *(sys.executable, "-m", "scripts.command_line", "certifier", "serve", "--port", str(port)),
+        *("--deployment", str(deployment), "--database", database),
+        *("--relayer-keystore", str(keystore), "--relayer-password-file", str(password)),
+    ]
+    server = supervisor.start("certifier", command, lambda: listening(port))
+    store = Store(database)
+    wait_until_followed(store, market.chain)
+    store.close()
+    hour = HOURS_PER_DAY * (market.day + 3)
+    documents = [market.signed(market.random_order(hour)).to_json() for _ in range(count)]
+    taken_s = post_all(LOOPBACK, port, "/v1/orders", documents, CLIENTS)
+    server.stop()
+    figures["orders_per_s"] = round(count / taken_s, 1)
+    figures["orders_per_s_clients"] = CLIENTS
 
 
 def _clearing(market: Exchange, figures: dict[str, Any]) -> None:
@@ -235,8 +279,7 @@ def _floor(
     figures[f"{name}_floor"] = round((unavoidable(market.chain, receipt) + slots) / count)
 
 
-@contextmanager
-def exchange(folder: Path) -> Iterator[Exchange]:
+def exchange(folder: Path, supervisor: Supervisor) -> Exchange:
     """Start an embedded chain in `folder` and found the districts on it."""
     port, day = free_port(), parse_day(FIRST_DAY)
     genesis = format_time_utc(day_start(day) - 3 * DAY_S)
@@ -244,15 +287,14 @@ def exchange(folder: Path) -> Iterator[Exchange]:
         *(sys.executable, "-m", "scripts.command_line", "chain", "serve"),
         *("--data", str(folder / "chain"), "--port", str(port), "--genesis-time", genesis),
     ]
-    with Supervisor(folder / "logs") as supervisor:
-        supervisor.start("chain", command, lambda: listening(port))
-        chain = Chain(f"http://{LOOPBACK}:{port}", gas_price_wei=0)
-        administrator = SigningKey.generate()
-        deployment = deploy_platform(chain, administrator, "authority", "Authority", gas=GAS)
-        platform = Platform(chain, deployment)
-        market = Exchange(chain, platform, administrator, {}, day)
-        _found(market)
-        yield market
+    supervisor.start("chain", command, lambda: listening(port))
+    chain = Chain(f"http://{LOOPBACK}:{port}", gas_price_wei=0)
+    administrator = SigningKey.generate()
+    deployment = deploy_platform(chain, administrator, "authority", "Authority", gas=GAS)
+    platform = Platform(chain, deployment)
+    market = Exchange(chain, platform, administrator, {}, day)
+    _found(market)
+    return market
 
 
 def _found(market: Exchange) -> None:

@@ -30,7 +30,7 @@ def measure(
     tell: Tell = tell_nobody,
 ) -> dict[str, Any]:
     """Seconds per book of `sizes` orders, the best of `repetitions`, and the figures of `exchange`, whose
-    `orders_per_s` is over `placed` orders."""
+    rates are over `placed` orders."""
     figures: dict[str, Any] = {}
     seconds: dict[int, float] = {}
     for done, size in enumerate(sizes):

@@ -19,6 +19,7 @@ from certifier.api.application import cached
 from certifier.client import MarketClient, MarketRefused
 from certifier.follower import Follower
 from certifier.order_check import live_orders
+from certifier.relay import MOST_CALLS, Relayer, RelayerClosed
 from certifier.service import Settings, build_application
 from certifier.sold import HourTrades
 from certifier.store import Store
@@ -30,6 +31,8 @@ from contracts.contract_calls import Role
 from contracts.hour import DAY_S, HOUR_S, format_hour_utc
 from contracts.keccak import keccak
 from contracts.key import SigningKey
+from contracts.market_calls import encode_place_order
+from contracts.market_events import OrderRecorded
 from contracts.order import BilateralTrade, MarketDomain, Order
 from contracts.order_document import SignedOrder
 from contracts.outcome import Outcome
@@ -238,6 +241,44 @@ def test_many_orders_travel_together(traded: Traded, shady: MarketClient, sunny:
     assert len({answer["transaction_hash"] for answer in carried}) == 1
     assert (answers[20]["status"], answers[21]["status"]) == (403, 409)
     assert "PriceAboveLimit" in answers[21]["detail"]
+
+
+def test_servers_that_share_a_relayer_carry_every_order_once(traded: Traded, shady: MarketClient) -> None:
+    """As the workers of one server do: each has a relayer of its own, and all have the one account."""
+    platform = traded.platform
+    before = platform.chain.head()
+    documents = [shady.sign_order("shady", "bid", HOUR, 100 + number, 60_000) for number in range(60)]
+    relayers = [
+        Relayer(Platform(Chain(platform.chain.url), platform.deployment), key("relayer")) for _ in "123"
+    ]
+    carried = [
+        relayers[place % len(relayers)].carry(encode_place_order(signed.order, signed.signature))
+        for place, signed in enumerate(documents)
+    ]
+    blocks = {
+        signed.digest: found.result().block_number for signed, found in zip(documents, carried, strict=True)
+    }
+    for relayer in relayers:
+        relayer.close()
+    logs = platform.chain.logs(before + 1, platform.chain.head(), [platform.deployment.market])
+    recorded = [event for event in platform.events(logs) if isinstance(event, OrderRecorded)]
+    assert sorted(event.order_hash for event in recorded) == sorted(blocks)
+    assert len(set(blocks.values())) >= len(relayers)
+
+
+def test_a_relayer_carries_what_waits_before_it_ends(traded: Traded, shady: MarketClient) -> None:
+    relayer = Relayer(traded.platform, key("relayer"))
+    documents = [
+        shady.sign_order("shady", "bid", HOUR, 10 + number, 50_000) for number in range(MOST_CALLS + 7)
+    ]
+    calls = [encode_place_order(signed.order, signed.signature) for signed in documents]
+    waiting = [*relayer.carry_all(calls[:30]), *relayer.carry_all(calls[30:])]
+    relayer.close()
+    assert all(found.done() for found in waiting)
+    together = [found.result().transaction_hash for found in waiting]
+    assert len(set(together[:30])) == len(set(together[30:])) == 1
+    with pytest.raises(RelayerClosed):
+        relayer.carry(calls[0])
 
 
 def test_a_bilateral_trade_is_signed_by_both(

@@ -1,6 +1,7 @@
 """The port to a chain, on the embedded engine and on anvil alike."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,21 @@ def test_sender_that_also_sends_elsewhere_finds_its_place_again(chain: Chain) ->
         chain.wait(contract.send("add", 1, b"", gas=300_000))
         elsewhere.chain.wait(elsewhere.send("add", 1, b"", gas=300_000))
     assert contract.call("total") == 6
+
+
+def test_senders_that_share_an_account_get_everything_through_once(chain: Chain) -> None:
+    contract = Sample(chain, key(1))
+
+    def send(amounts: range) -> None:
+        other = Chain(chain.url, gas_price_wei=0)
+        mine = Sample(other, key(1), address=contract.address)
+        for amount in amounts:
+            other.wait(mine.send("add", amount, b"", gas=300_000))
+
+    with ThreadPoolExecutor() as senders:
+        for done in [senders.submit(send, range(first, 60, 3)) for first in range(3)]:
+            done.result()
+    assert contract.call("total") == sum(range(60))
 
 
 def test_transaction_delivered_twice_counts_once(chain: Chain) -> None:

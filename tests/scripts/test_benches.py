@@ -44,6 +44,7 @@ CASES: list[tuple[str, Callable[[], dict[str, Any]], set[str]]] = [
         "market",
         lambda: market.measure(sizes=(10, 100), repetitions=3, placed=20),
         {"clear_10_s", "clear_100_s", "clear_100_s_floor", "growth_10_to_100", "orders_per_s"}
+        | {"orders_per_s_chain_alone"}
         | {f"{key}{floor}" for key in MARKET_KEYS for floor in ("", "_floor")},
     ),
 ]
