@@ -36,6 +36,8 @@ class Position:
     """Sold, or offered and still open."""
     bought_wh: Mapping[tuple[int, bool], int] = field(default_factory=dict)
     """Bought, or bid for and still open."""
+    declared_wh: Mapping[int, int] = field(default_factory=dict)
+    """Wh by hour that were declared to external certificates, which come before trades (domain.md §6)."""
 
 
 def get_json(client: httpx2.Client, path: str, parameters: dict[str, str] | None = None) -> Any:
@@ -57,7 +59,8 @@ def fetch_terms(client: httpx2.Client) -> Terms:
 
 
 def fetch_position(client: httpx2.Client, district_id: str, first: int, end: int) -> Position:
-    """What the district sold, bought, offers and bids in the hours [first, end). Raises AdviceInvalid."""
+    """What the district sold, bought, offers, bids and declared in the hours [first, end). Raises
+    AdviceInvalid."""
     base = f"/v1/districts/{quote(district_id, safe='')}"
     span = {"from": format_hour_utc(first), "to": format_hour_utc(end)}
     sums: tuple[dict[tuple[int, bool], int], dict[tuple[int, bool], int]] = ({}, {})
@@ -71,7 +74,9 @@ def fetch_position(client: httpx2.Client, district_id: str, first: int, end: int
             add(order["side"] == "bid", order, order["quantity_wh"])
     for trade in _items(client, f"{base}/trades", span):
         add(trade["side"] == "bid", trade, trade["quantity_wh"])
-    return Position(*sums)
+    claims = _items(client, f"{base}/claims", span)
+    declared = {parse_hour_utc(item["start_time_utc"]): int(item["external_wh"]) for item in claims}
+    return Position(*sums, {hour: energy_wh for hour, energy_wh in declared.items() if energy_wh})
 
 
 def _items(client: httpx2.Client, path: str, span: dict[str, str]) -> list[dict[str, Any]]:

@@ -110,7 +110,17 @@ def advise_trade(
         )
     )
     sold = {hour: sum(position.sold_wh.get((hour, book), 0) for book in (False, True)) for hour in coming}
-    free = {hour: max(0, exports[hour] - sold[hour]) for hour in coming}
+    declared = {hour: position.declared_wh.get(hour, 0) for hour in coming}
+    free = {hour: max(0, exports[hour] - declared[hour] - sold[hour]) for hour in coming}
+    if any(declared.values()):
+        reasons.append(
+            Reason(
+                "So much was declared to external certificates, which come before trades",
+                sum(declared.values()) / WH_PER_KWH,
+                "kWh",
+                "certifier's API (domain.md §6)",
+            )
+        )
     if any(sold.values()):
         reasons.append(
             Reason(

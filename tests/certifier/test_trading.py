@@ -41,6 +41,8 @@ from contracts.point import Kind, PointDeclaration
 from contracts.reading import OpenBatch, OpenSection, Record, Status, pack_open
 from contracts.response import BaselineMethod, EventTerms
 from contracts.settlement import BuyerHour, settle, showings
+from optimiser.strategy.market_view import fetch_position
+from optimiser.strategy.source import open_client
 from tests.contracts.nodes import GENESIS, EmbeddedNode
 
 HOUR = GENESIS // HOUR_S + 12
@@ -194,6 +196,16 @@ def test_what_is_not_carried(traded: Traded, sunny: MarketClient, shady: MarketC
     traded.catch_up()
     with pytest.raises(MarketRefused, match="OrderNotLive"):
         sunny.cancel(signed.digest.hex())
+
+
+def test_what_is_declared_to_another_certificate_is_not_offered(traded: Traded) -> None:
+    hour, evidence = HOUR + 3, keccak(b"guarantee of origin")
+    traded.send(traded.platform.declare_external, "owner of sunny", "sunny", hour, 4_321, evidence)
+    traded.catch_up()
+    with open_client(traded.url) as client:
+        wait_for(lambda: bool(fetch_position(client, "sunny", hour, hour + 1).declared_wh))
+        position = fetch_position(client, "sunny", HOUR, HOUR + 24)
+    assert position.declared_wh == {hour: 4_321}
 
 
 @pytest.mark.parametrize(

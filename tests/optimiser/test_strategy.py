@@ -175,8 +175,9 @@ energies = st.floats(0, 300, allow_nan=False)
 def test_no_order_breaks_a_promise(
     data: st.DataObject, low: list[int], spare: float, need: float, status: bool
 ) -> None:
-    """Attributed offers stay within the spare balance, all offers with what is sold within the export that is
-    sure, bids within the need and with what is bought within the import that is sure.
+    """Attributed offers stay within the spare balance, all offers with what is sold and declared elsewhere
+    within the export that is sure, bids within the need and with what is bought within the import that is
+    sure.
     """
     high = [value + data.draw(st.integers(0, 20_000)) for value in low]
     coming = COMING[: len(low)]
@@ -184,7 +185,8 @@ def test_no_order_breaks_a_promise(
     past = {hour - 24 * d: (data.draw(factors), data.draw(factors)) for hour in coming for d in (1, 2)}
     hours = Hours({n: Hour(0, average, marginal, 0, 0) for n, (average, marginal) in past.items()})
     books = st.dictionaries(st.tuples(st.sampled_from(coming), st.booleans()), st.integers(1, 30_000))
-    position = Position(data.draw(books), data.draw(books))
+    declared = data.draw(st.dictionaries(st.sampled_from(coming), st.integers(1, 30_000)))
+    position = Position(data.draw(books), data.draw(books), declared)
     known_until, horizon = date(2026, 1, 2), date(2027, 1, 2)
     standing = Standing(status, known_until, horizon, 0.95, 0.5, spare, need, None)
     advice = advise_trade(
@@ -215,7 +217,7 @@ def test_no_order_breaks_a_promise(
         sold = [position.sold_wh.get((hour, book), 0) for book in (False, True)]
         bought = [position.bought_wh.get((hour, book), 0) for book in (False, True)]
         offered, bid = summed(hour, False), summed(hour, True)
-        assert offered == max(0, max(0, -most) - sum(sold))
+        assert offered == max(0, max(0, -most) - declared.get(hour, 0) - sum(sold))
         assert bid <= max(0, max(0, least) - sum(bought))
         assert not (offered and bid)
         given_away += marginal * (sold[True] + summed(hour, False, True))
