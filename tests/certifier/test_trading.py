@@ -28,6 +28,7 @@ from contracts.boundary import GatewayBoundary
 from contracts.chain import Chain
 from contracts.clearing import clear
 from contracts.contract_calls import Role
+from contracts.errors import ContractError
 from contracts.hour import DAY_S, HOUR_S, format_hour_utc
 from contracts.keccak import keccak
 from contracts.key import SigningKey
@@ -38,9 +39,9 @@ from contracts.order_document import SignedOrder
 from contracts.outcome import Outcome
 from contracts.platform import Platform, deploy_platform
 from contracts.point import Kind, PointDeclaration
-from contracts.reading import OpenBatch, OpenSection, Record, Status, pack_open
+from contracts.reading import Adjustment, OpenBatch, OpenSection, Record, Status, pack_open
 from contracts.response import BaselineMethod, EventTerms
-from contracts.settlement import BuyerHour, settle, showings
+from contracts.settlement import BuyerHour, follow_up, settle, showings
 from optimiser.strategy.market_view import fetch_position
 from optimiser.strategy.source import open_client
 from tests.contracts.nodes import GENESIS, EmbeddedNode
@@ -74,24 +75,33 @@ class Traded:
         self.send(self.platform.approve_escrow, treasurer, MONEY)
         self.send(self.platform.deposit, treasurer, organisation, MONEY)
 
-    def record(
-        self, district: str, day: int, less_wh: dict[int, int] | None = None, missing: int | None = None
-    ) -> None:
-        """A day's imports, lowered by `less_wh` per hour of the day; one record can be missing."""
-        sections = []
-        for clock in range(24):
-            import_wh = 9_000 + 37 * (day % 7) + 11 * clock - (less_wh or {}).get(clock, 0)
-            record = Record(Status.MEASURED, import_wh, 0)
-            sections.append(
-                OpenSection(clock, (Record(Status.MISSING, 0, 0) if clock == missing else record,))
-            )
-        batch = OpenBatch(f"{district}-gw", day, 1, 0, pack_open(sections))
+    def record(self, district: str, day: int, payload: bytes) -> None:
+        """Bring a day's readings to the ledger."""
+        batch = OpenBatch(f"{district}-gw", day, 1, 0, payload)
         signature = batch.sign(key(f"{district}-gw"), self.platform.deployment.signing_domain)
         self.send(self.platform.record_open, "relayer", batch, signature)
 
     def catch_up(self) -> None:
         while self.follower.step():
             pass
+
+
+def readings(
+    day: int,
+    less_wh: dict[int, int] | None = None,
+    missing: int | None = None,
+    exports_wh: dict[int, int] | None = None,
+) -> bytes:
+    """A day's imports, lowered by `less_wh` per hour of the day; one record can be missing, some hours can
+    export instead."""
+    sections = []
+    for clock in range(24):
+        import_wh = 9_000 + 37 * (day % 7) + 11 * clock - (less_wh or {}).get(clock, 0)
+        record = Record(Status.MEASURED, import_wh, 0)
+        if clock in (exports_wh or {}):
+            record = Record(Status.MEASURED, 0, (exports_wh or {})[clock])
+        sections.append(OpenSection(clock, (Record(Status.MISSING, 0, 0) if clock == missing else record,)))
+    return pack_open(sections)
 
 
 @pytest.fixture(scope="module")
@@ -384,8 +394,8 @@ def test_an_event_is_measured_as_we_computed_it_live(traded: Traded) -> None:
     traded.pay_in("dispatcher", "grid-co")
     for day in range(first, event_day):
         chain.mine((day + 1) * DAY_S + 600)
-        traded.record("sunny", day)
-        traded.record("shady", day, missing=18 if day == first + 3 else None)
+        traded.record("sunny", day, readings(day))
+        traded.record("shady", day, readings(day, missing=18 if day == first + 3 else None))
     start = event_day * 24 + 18
     terms = EventTerms(
         "zone-1",
@@ -403,8 +413,8 @@ def test_an_event_is_measured_as_we_computed_it_live(traded: Traded) -> None:
     traded.send(platform.enrol_district, "owner of sunny", 1, "sunny", 4_000)
     traded.send(platform.enrol_district, "owner of shady", 1, "shady", 3_000)
     chain.mine((event_day + 1) * DAY_S + 600)
-    traded.record("sunny", event_day, {18: 4_200, 19: 3_900})
-    traded.record("shady", event_day, {18: 1_500}, missing=19)
+    traded.record("sunny", event_day, readings(event_day, {18: 4_200, 19: 3_900}))
+    traded.record("shady", event_day, readings(event_day, {18: 1_500}, missing=19))
     traded.catch_up()
     with traded.store.read() as connection:
         live = response_queries.progress(connection, 1)
@@ -423,3 +433,65 @@ def test_an_event_is_measured_as_we_computed_it_live(traded: Traded) -> None:
     assert sum(account.balance_micro_eur for account in accounts) == 3 * MONEY
     operator = next(account for account in accounts if account.account == "grid-co")
     assert operator.free_micro_eur == MONEY - paid == platform.free_micro_eur("grid-co")
+
+
+def test_an_adjustment_after_the_payment_is_followed_up(
+    traded: Traded, sunny: MarketClient, shady: MarketClient
+) -> None:
+    """Paid for 3,000 Wh; then operator and auditor find that 1,000 Wh were exported, and money goes back."""
+    platform, chain = traded.platform, traded.platform.chain
+    day = chain.block().time_s // DAY_S + 2
+    hour, price = day * 24 + 12, 100_000
+    traded.send(platform.register_organisation, "admin", "audit-co", "Audit Company")
+    traded.send(platform.enrol, "admin", key("auditor").address, "audit-co", Role.AUDITOR)
+    sunny.place("sunny", "offer", hour, 3_000, price)
+    shady.place("shady", "bid", hour, 3_000, price)
+    traded.catch_up()
+    chain.mine((hour - 1) * HOUR_S + 60)
+    with traded.store.read() as connection:
+        found = clear(live_orders(connection, 2 * hour))
+    hashes = [[fill.order.id for fill in side] for side in (found.bids, found.offers)]
+    traded.send(platform.clear_book, "relayer", 2 * hour, Outcome.of(found), *hashes)
+    chain.mine((day + 1) * DAY_S + 600)
+    exported = readings(day, exports_wh={12: 3_000})
+    traded.record("sunny", day, exported)
+    traded.record("shady", day, readings(day))
+    chain.mine((day + 1) * DAY_S + 8 * DAY_S)
+    traded.catch_up()
+    with traded.store.read() as connection:
+        sold = HourTrades(connection, hour).of_seller("sunny")
+    (shown,) = showings(sold, 100)
+    rounds = [settle(sold, certified_wh, 500_000, 500_000, {}) for certified_wh in (3_000, 1_000)]
+
+    traded.send(platform.settle, "relayer", "sunny", hour, rounds[0].cut, shown)
+    adjustment = Adjustment(
+        "sunny-gw", day, 2, 1, False, keccak(b"test report"), 0, readings(day, exports_wh={12: 1_000})
+    )
+    domain = platform.deployment.signing_domain
+    signatures = adjustment.sign(key("reader"), domain), adjustment.sign(key("auditor"), domain)
+    traded.send(platform.adjust, "relayer", adjustment, *signatures, exported)
+    traded.send(platform.settle, "relayer", "sunny", hour, rounds[1].cut, shown)
+
+    traded.follower.catch_up()  # computes both rounds and asks the chain for each account's balance
+    with traded.store.read() as connection:
+        assert queries.alarms(connection) == []
+        assert queries.status(connection).pending_checks == 0
+        accounts = {account.account: account for account in escrow_queries.accounts(connection)}
+    (change,) = follow_up(*rounds)
+    assert change.to_seller_micro_eur < -2_000 * price // 1_000  # what was paid, and for being short
+    span = {"from": format_hour_utc(hour), "to": format_hour_utc(hour + 1)}
+
+    def listed() -> list[dict[str, Any]]:
+        answer = httpx2.get(f"{traded.url}/v1/districts/sunny/settlements", params=span, timeout=60)
+        items: list[dict[str, Any]] = answer.json()["items"]
+        return items
+
+    wait_for(lambda: len(listed()) == 2)
+    first, second = sorted(listed(), key=lambda item: int(item["round"]))
+    assert (first["delivered_wh"], first["paid_micro_eur"]) == (3_000, 3_000 * price // 1_000)
+    assert (second["round"], second["delivered_wh"]) == (2, 1_000)
+    assert second["to_seller_micro_eur"] == change.to_seller_micro_eur
+    for name, account in accounts.items():
+        assert account.free_micro_eur == platform.free_micro_eur(name)
+    with pytest.raises(ContractError, match="NothingChanged"):
+        traded.send(platform.settle, "relayer", "sunny", hour, rounds[1].cut, shown)
