@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,6 +54,8 @@ Replaces = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_KEY = Path("trading-key.json")
+LEAST_WIDTH = 8
+"""Characters of a column of words in a narrow terminal."""
 
 
 @contextmanager
@@ -169,7 +172,7 @@ def orders(
         "fill_wh",
         "order_hash",
     )
-    _show(found, columns, as_json)
+    _show(found, columns, as_json, f"{district} has no orders {_span(from_, to)}")
 
 
 @trade.command()
@@ -192,20 +195,46 @@ def account(
         "balance_micro_eur",
         "held_micro_eur",
     )
-    _show(found, columns, as_json)
+    _show(found, columns, as_json, f"nothing moved on {account} {_span(from_, to)}")
 
 
-def _show(items: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+def _span(from_: str, to: str) -> str:
+    """The hours asked for, in words."""
+    if not from_ and not to:
+        return "in the week around now; name others with --from and --to"
+    return " ".join(f"{word} {day}" for word, day in (("from", from_), ("to", to)) if day)
+
+
+def _show(items: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool, nothing: str) -> None:
+    """A table, in which a narrow terminal breaks words and hashes but hides nothing and breaks no number."""
     if as_json:
         typer.echo(json.dumps(items))
         return
+    if not items:
+        typer.echo(nothing)
+        return
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
-    for name in columns:
-        right = name.endswith(("_wh", "_eur", "_kwh"))
-        table.add_column(name.replace("_", " "), justify="right" if right else "left")
-    for item in items:
-        table.add_row(*("" if item[name] is None else str(item[name]) for name in columns))
+    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    rows = [[_cell(name, item[name]) for name in columns] for item in items]
+    for place, name in enumerate(columns):
+        heading = name.replace("_micro_eur_per", "_µEUR_per").replace("_micro_eur", "_EUR")
+        number = name.endswith(("_wh", "_eur", "_kwh"))
+        table.add_column(
+            heading.replace("_", " "),
+            justify="right" if number else "left",
+            min_width=max(len(row[place]) for row in rows) if number else LEAST_WIDTH,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*row)
     Console(markup=False, highlight=False).print(table)
+
+
+def _cell(name: str, value: Any) -> str:
+    """A value as people read it: amounts of money in EUR, to the last micro-euro."""
+    if value is None:
+        return ""
+    return f"{Decimal(value) / 10**6:.6f}" if name.endswith("_micro_eur") else str(value)

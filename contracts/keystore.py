@@ -23,7 +23,10 @@ def read_secret(file: Path | None, variable: str | None, purpose: str) -> str:
     if variable is not None:
         secret = os.environ.get(variable, "")
         if not secret:
-            raise PasswordMissing(f"{purpose}: the environment variable {variable} is not set")
+            raise PasswordMissing(
+                f"{purpose}: the environment variable {variable} is not set; set it, or name "
+                "a file that holds the password"
+            )
         return secret
     raise PasswordMissing(f"{purpose}: name a password file or an environment variable")
 

@@ -6,6 +6,7 @@ become final is settled: days later, by an account without any role.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 from contracts.clearing import clear
@@ -36,6 +37,7 @@ from scripts.market_demo.plan import (
 from scripts.replay.config import ReplayConfig
 from scripts.replay.founding import ADMINISTRATOR, GAS, Founder
 from scripts.replay.run import Inputs
+from scripts.replay.world import save_keys
 
 OPERATOR: Final = "grid-operator"
 DEPOSIT_MICRO_EUR: Final = 200_000_000
@@ -116,6 +118,10 @@ class MarketMonth:
             self._do(founder.platform.set_trading_key, key, district_id, key.address, True)
             self._pay_in(owner, key)
         self._pay_in(OPERATOR, self._operator)
+
+    def save_trading_keys(self, folder: Path) -> Path:
+        """Keystores of the districts' trading keys, so that a person can trade on; their password's file."""
+        return save_keys({district_id: self._key(district_id) for district_id in self.owner_of}, folder)[1]
 
     def midnight(self, day: int) -> None:
         """All that is due when `day` begins."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scripts.replay.config import ReplayConfig
     from scripts.replay.results import DistrictResult
     from scripts.replay.run import Inputs
+    from scripts.replay.world import World
 
 commands = typer.Typer()
 
@@ -149,7 +150,7 @@ def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool, plan: "Mar
                 task = progress.add_task(
                     "starting broker, chain, gateways, certifier", total=config.day_count
                 )
-                world.start()
+                world.start(with_relayer=month is not None)
                 if month is not None:
                     month.found(world.founder)
                 progress.update(task, description="replayed days")
@@ -180,6 +181,8 @@ def _play(inputs: "Inputs", out: Path, headless: bool, as_json: bool, plan: "Mar
                 if reconciled is not None:
                     _show_market(reconciled, out)
                 _show(results, alarms, config, seconds, world.pages_url, headless)
+                if month is not None and not headless:
+                    _invite_to_trade(month, out / "trading", world)
             if alarms or (reconciled is not None and not reconciled.is_exact):
                 sys.exit(3)
             while not headless:
@@ -230,6 +233,19 @@ def _show_market(found: "Reconciliation", out: Path) -> None:
         + ("reconciled to the last unit" if found.is_exact else "THE STATEMENTS DIFFER")
     )
     console.print(f"As a page: {out / 'reconciliation.html'}")
+
+
+def _invite_to_trade(month: "MarketMonth", folder: Path, world: "World") -> None:
+    from contracts.hour import HOURS_PER_DAY, day_of_hour, format_hour_utc, format_time_utc
+
+    password = month.save_trading_keys(folder)
+    clock_s = world.chain.block().time_s
+    hour = (day_of_hour(clock_s // 3600) + 2) * HOURS_PER_DAY + 12
+    Console(highlight=False, soft_wrap=True).print(
+        f"\nTrade on, while the demo's clock stands at {format_time_utc(clock_s)}:\n"
+        f"  scripts/ped trade bid {month.buyer} {format_hour_utc(hour)} 1000 120000 "
+        f"--key {folder / (month.buyer + '.json')} --password-file {password} --url {world.pages_url}"
+    )
 
 
 def _show(

@@ -1,14 +1,16 @@
 """The real processes of a replay: brokers, chain, gateways, certifier, and the devices that post."""
 
 import os
+import secrets
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.chain import Chain
 from contracts.hour import DAY_S
+from contracts.key import SigningKey
 from gateway.broker import write_configuration
 from gateway.device import Device, DeviceReceipt
 from scripts.replay.config import DistrictTable, ReplayConfig
@@ -42,8 +44,10 @@ class World:
         self.chain_port = free_port()
         self.refused: list[str] = []
 
-    def start(self, with_certifier: bool = True) -> None:
+    def start(self, with_certifier: bool = True, with_relayer: bool = False) -> None:
         """Start all, found the world on chain, connect the devices. Raises ProcessFailed and others.
+
+        With a relayer the certifier carries traders' orders, from an account of its own.
 
         The processes start beside each other and beside the founding; only the chain must be there first.
         """
@@ -53,7 +57,7 @@ class World:
         self.chain = Chain(f"http://{LOOPBACK}:{self.chain_port}", gas_price_wei=0)
         self.founder = Founder(self.chain, Accounts(), self.deployment)
         if with_certifier:
-            self.certifier = self._start_certifier()
+            self.certifier = self._start_certifier(with_relayer)
         self.founder.register(self.config, self.settings)
         for setting in self.settings:
             self._start_gateway(setting)
@@ -130,14 +134,28 @@ class World:
             setting.id, command, lambda: listening(setting.http_port), wait=False
         )
 
-    def _start_certifier(self) -> Supervised:
+    def _start_certifier(self, with_relayer: bool) -> Supervised:
         command = [
             *(*PED, "certifier", "serve"),
             *("--deployment", str(self.deployment)),
             *("--database", self.database_url),
             *("--port", str(self.certifier_port)),
         ]
+        if with_relayer:
+            keystore, password = save_keys({"relayer": SigningKey.generate()}, self.folder / "relayer")
+            command += ["--relayer-keystore", str(keystore), "--relayer-password-file", str(password)]
         return self.supervisor.start("certifier", command, lambda: listening(self.certifier_port), wait=False)
+
+
+def save_keys(keys: Mapping[str, SigningKey], folder: Path) -> tuple[Path, Path]:
+    """Keystores of accounts by name, `NAME.json`, under one new password: the last one, and its file."""
+    folder.mkdir(mode=0o700)
+    secret, password = secrets.token_hex(), folder / "password"
+    password.write_text(secret + "\n")
+    for name, key in keys.items():
+        keystore = folder / f"{name}.json"
+        key.save(keystore, secret)
+    return keystore, password
 
 
 def mosquitto() -> str | None:

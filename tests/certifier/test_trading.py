@@ -339,6 +339,11 @@ def test_the_commands_of_a_trader(traded: Traded, tmp_path: Path) -> None:
     assert {order["order_hash"]: order["state"] for order in listed}[order_hash] == "cancelled"
     statement = json.loads(run("account", "coop-shady", "--json", "--url", traded.url).stdout)
     assert statement[-1]["kind"] == "release"
+    table = run("account", "coop-shady", "--url", traded.url).stdout
+    assert f"{statement[-1]['balance_micro_eur'] / 1e6:.6f}" in table  # narrow, but no digit is hidden
+    assert "…" not in table
+    nothing = run("orders", "shady", "--from", "2031-01-01", "--to", "2031-01-02", "--url", traded.url)
+    assert nothing.stdout == "shady has no orders from 2031-01-01 to 2031-01-02\n"
     refused = run("offer", "shady", "noon", "1", "1", *signing)
     assert refused.exit_code == 1
     assert "'noon'" in str(refused.exception)
