@@ -314,19 +314,25 @@ contract Flexibility is IFlexibility {
         return record.enrolled != 0 && record.measured == record.enrolled ? EventStatus.Measured : EventStatus.Committed;
     }
 
-    /// @dev A district has one event at most in an hour, so that no Wh is paid twice.
+    /// @dev A district has one event at most in an hour, so that no Wh is paid twice. A new event takes the place of a withdrawn
+    /// one, so that a day's list never has more than 24 and nobody makes reading it dear.
     function _takeHours(uint256 eventId, bytes32 districtId, EventTerms memory terms) private {
         uint256 day = terms.startHour / 24;
         uint256[] storage others = dayEvents_[districtId][day];
+        uint256 place = others.length;
         for (uint256 i = 0; i < others.length; ++i) {
             Record storage other = events_[others[i]];
-            if (other.isWithdrawn) continue;
+            if (other.isWithdrawn) {
+                place = i;
+                continue;
+            }
             uint256 start = other.terms.startHour;
             if (start < uint256(terms.startHour) + terms.hourCount && terms.startHour < start + other.terms.hourCount) {
                 revert HoursTaken(districtId, uint32(start > terms.startHour ? start : terms.startHour));
             }
         }
-        others.push(eventId);
+        if (place == others.length) others.push(eventId);
+        else others[place] = eventId;
         eventDays_[districtId][day / 256] |= 1 << (day % 256);
     }
 

@@ -161,6 +161,23 @@ contract FlexibilityAttacksTest is FlexibilityFixture {
     // --- one kWh, two claims -----------------------------------------------------------------------------------------
 
     /// Harbour lets its import of 5,000 fall to an export of 4,000 that it has sold, or declared elsewhere: 5,000 count.
+    function test_events_that_were_withdrawn_make_nothing_dear() public {
+        EventTerms memory t = eventTerms();
+        uint256[30] memory used;
+        for (uint256 i = 0; i < used.length; ++i) {
+            uint256 eventId = open(t);
+            uint256 before = gasleft();
+            enrolHarbour(eventId, 1_000);
+            used[i] = before - gasleft();
+            vm.prank(gridOperator);
+            flexibility.withdrawEvent(eventId);
+        }
+        assertTrue(used[29] < used[1] + 5_000);
+        assertFalse(flexibility.isEventDay(HARBOUR, START_HOUR / 24));
+        enrolHarbour(open(t), 1_000);
+        assertTrue(flexibility.isEventDay(HARBOUR, START_HOUR / 24));
+    }
+
     function test_what_is_sold_is_no_response() public {
         EventTerms memory t = eventTerms();
         t.hourCount = 3;
